@@ -1,0 +1,1 @@
+"""How sources are read: one small module a kind, listed in ``registry``."""

@@ -1,0 +1,148 @@
+"""All errors of profile-prefetch, grouped by what the caller does next.
+
+PrefetchError
+├── ConfigError         fix the pipeline file, a setting or an argument
+├── SourceError         a product line can't be read
+│   ├── SourceUnavailable   again later: it is down, slow or was cut off
+│   ├── SourceConflict      again with a new snapshot, under a new epoch
+│   ├── SourceDenied        a grant or a password is wrong
+│   └── SourceDrift         the source lacks what the pipeline file names
+├── TargetError         Redis can't take the profiles
+│   ├── TargetUnavailable   again later
+│   ├── TargetDenied        a permission or a password is wrong
+│   ├── TargetUnfit         not a primary with JSON, noeviction and enough memory
+│   └── FenceLost           another writer holds the bucket: this one stops
+├── GuardStopped        the extracted rows look wrong: nothing was written
+├── NotLoaded           Redis does not equal the stage after the load
+└── StageError          the disk of the stage is full, or a stage file is damaged
+
+Messages name places (source, dataset, column, bucket), never values of rows and never secrets.
+Every error pickles: raw fields go to ``super().__init__``, ``__str__`` formats.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PrefetchError(Exception):
+    """The root. ``exit_code`` is what the command line returns for it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(PrefetchError):
+    """The pipeline file, a setting or an argument is wrong; holds every problem found."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, problems: tuple[str, ...] | list[str] | str) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class SourceError(PrefetchError):
+    """A source can't be read."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, source: str, problem: str, dataset: str | None = None) -> None:
+        self.source, self.problem, self.dataset = source, problem, dataset
+        super().__init__(source, problem, dataset)
+
+    def __str__(self) -> str:
+        place = f"source {self.source}" + (f", dataset {self.dataset}" if self.dataset else "")
+        return f"{place}: {self.problem}"
+
+
+class SourceUnavailable(SourceError):
+    """The source is down, slow, or was cut off while it was read."""
+
+
+class SourceConflict(SourceError):
+    """The snapshot is gone (SQLSTATE 40001 and its like): extract again under a new epoch."""
+
+
+class SourceDenied(SourceError):
+    """Wrong password, or no grant on what the pipeline file names."""
+
+
+class SourceDrift(SourceError):
+    """A table, collection or column that the pipeline file names is not there."""
+
+
+class TargetError(PrefetchError):
+    """Redis can't take the profiles."""
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"redis: {self.problem}"
+
+
+class TargetUnavailable(TargetError):
+    """Redis did not answer, or is loading, busy or failing over."""
+
+
+class TargetDenied(TargetError):
+    """Wrong user or password, or a command that the user may not run."""
+
+
+class TargetUnfit(TargetError):
+    """Not a primary with JSON, ``noeviction`` and enough memory."""
+
+
+class FenceLost(TargetError):
+    """Another writer took the bucket, or a newer run has completed it: this writer must stop."""
+
+    exit_code: ClassVar[int] = 7
+
+
+class GuardStopped(PrefetchError):
+    """The guard found the extracted rows implausible; nothing was written."""
+
+    exit_code: ClassVar[int] = 5
+
+    def __init__(self, findings: tuple[str, ...] | list[str]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(self.findings)
+
+    def __str__(self) -> str:
+        return "the guard stopped the run before the first write: " + "; ".join(self.findings)
+
+
+class NotLoaded(PrefetchError):
+    """Redis does not equal the stage after the load: the run did not succeed."""
+
+    exit_code: ClassVar[int] = 6
+
+    def __init__(self, findings: dict[str, int]) -> None:
+        self.findings = findings
+        super().__init__(findings)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(self.findings.items()))
+        return (
+            f"the check after the load found that Redis differs from the stage ({counts}); "
+            "the documents written are whole: run again"
+        )
+
+
+class StageError(PrefetchError):
+    """The stage can't be written or read: disk full, or a file damaged or missing."""
+
+    exit_code: ClassVar[int] = 8
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"stage: {self.problem}"

@@ -1,0 +1,108 @@
+"""What the environment sets: where Redis and the stage are, and how much to do at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigError
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class Settings(BaseSettings):
+    """All settings, each with its environment variable; docs/settings.md lists them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    redis_url: SecretStr = Field(
+        validation_alias="REDIS_URL",
+        description="The Redis with the profiles: `redis://`, `rediss://` or `unix://`.",
+    )
+    redis_timeout_s: float = Field(
+        30,
+        gt=0,
+        validation_alias="PREFETCH_REDIS_TIMEOUT_S",
+        description="Seconds to wait for an answer from Redis.",
+    )
+    redis_ca_file: Path | None = Field(
+        None,
+        validation_alias="PREFETCH_REDIS_CA_FILE",
+        description="The CA certificates for `rediss://`, where not the system's.",
+    )
+    stage_dir: Path = Field(
+        Path(".prefetch"),
+        validation_alias="PREFETCH_STAGE_DIR",
+        description="Where the stage is kept during a run; a place on an encrypted disk.",
+    )
+    chunk_bytes: int = Field(
+        16 * 2**20,
+        ge=2**16,
+        validation_alias="PREFETCH_CHUNK_BYTES",
+        description="Bytes of rows that are read from a source at once.",
+    )
+    source_threads: int = Field(
+        4,
+        ge=1,
+        validation_alias="PREFETCH_SOURCE_THREADS",
+        description="How many sources are read side by side.",
+    )
+    load_threads: int = Field(
+        default_factory=lambda: min(4, _cores()),
+        ge=1,
+        validation_alias="PREFETCH_LOAD_THREADS",
+        description="How many groups of buckets are loaded side by side; default: the cores, "
+        "at most 4.",
+    )
+    unit_users: int = Field(
+        8_000,
+        ge=1,
+        validation_alias="PREFETCH_UNIT_USERS",
+        description="About how many users are merged at once; more needs more memory.",
+    )
+    batch_documents: int = Field(
+        32,
+        ge=1,
+        le=1000,
+        validation_alias="PREFETCH_BATCH_DOCUMENTS",
+        description="Documents in one fenced batch; readers wait for a batch to end.",
+    )
+    fence_wait_s: float = Field(
+        120,
+        ge=0,
+        validation_alias="PREFETCH_FENCE_WAIT_S",
+        description="Seconds to wait for another run to leave a bucket.",
+    )
+    extract_attempts: int = Field(
+        3,
+        ge=1,
+        validation_alias="PREFETCH_EXTRACT_ATTEMPTS",
+        description="How often the extraction is tried, each time with new snapshots.",
+    )
+    runs_kept: int = Field(
+        30,
+        ge=1,
+        validation_alias="PREFETCH_RUNS_KEPT",
+        description="How many run reports are kept in Redis.",
+    )
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment.
+
+    Raises:
+        ConfigError: with every variable that is missing or wrong.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        raise ConfigError([
+            f"environment variable {problem['loc'][0]}: "
+            + ("not set; see docs/settings.md" if problem["type"] == "missing" else problem["msg"])
+            for problem in error.errors(include_input=False, include_context=False)
+        ]) from None

@@ -1,0 +1,85 @@
+"""Connections to Redis, all without the driver's retries.
+
+redis-py re-sends whole pipelines by default, and its silent reconnect drops a WATCH: what is
+sent again is decided here, never there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool, parse_url
+from redis.retry import Retry
+
+from core.errors import ConfigError
+
+# Everything else either weakens TLS or changes how replies look.
+_OPTIONS = frozenset(
+    "host port path db username password connection_class client_name "
+    "ssl_ca_certs ssl_ca_path ssl_certfile ssl_keyfile ssl_keyfile_password".split()
+)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait for Redis, in seconds."""
+
+    connect_s: float = 5.0
+    answer_s: float = 10.0
+
+
+def pool_of(url: str, timeouts: Timeouts = Timeouts()) -> ConnectionPool:
+    """A pool of connections to ``redis://``, ``rediss://`` or ``unix://``, without retries.
+
+    ``rediss://`` always checks the certificate and the host's name; ``?ssl_ca_certs=`` names
+    the CA where it is not one of the system's.
+
+    Raises:
+        ConfigError: where the URL can't be used; the message does not quote it.
+    """
+    options = _checked(url)
+    tls: dict[str, Any] = {}
+    if url.startswith("rediss://"):
+        tls = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    elif any(name.startswith("ssl_") for name in options):
+        raise ConfigError("REDIS_URL: ssl_… options need rediss://")
+    return ConnectionPool.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        retry_on_timeout=False,
+        socket_connect_timeout=timeouts.connect_s,
+        socket_timeout=timeouts.answer_s,
+        **tls,
+    )
+
+
+def client_of(url: str, timeouts: Timeouts = Timeouts()) -> redis.Redis:
+    """A client for reading and for control keys; replies are bytes, nothing is tried twice.
+
+    Raises:
+        ConfigError: where the URL can't be used; the message does not quote it.
+    """
+    return redis.Redis.from_pool(pool_of(url, timeouts))
+
+
+def _checked(url: str) -> dict[str, Any]:
+    try:
+        options: dict[str, Any] = parse_url(url)
+    except ValueError:
+        # The driver's message may quote a part of the password.
+        raise ConfigError(
+            "REDIS_URL is not a Redis URL: write redis://, rediss:// (TLS) or unix:// "
+            "as in redis://user:password@host:6379/0, with special characters percent-encoded"
+        ) from None
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        raise ConfigError(
+            f"REDIS_URL: the option {unknown[0]!r} can't be set there; "
+            "possible are db, client_name and ssl_ca_certs, ssl_certfile, ssl_keyfile"
+        )
+    return options

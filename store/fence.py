@@ -1,0 +1,174 @@
+"""The fence of a bucket: who may write it, checked by the server with every batch.
+
+The fence key has no TTL and is watched by every batch of its holder; whether the holder still
+works is told by another key, which has a TTL and is not watched.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+from core.errors import FenceLost, TargetUnavailable, TargetUnfit
+from store.keys import Keys
+from store.wire import Restarted, Wire
+
+ALIVE_S = 30.0
+"""How long a writer that died keeps its bucket."""
+
+WAIT_S = 120.0
+POLL_S = 0.25
+MARKS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A bucket taken by one attempt of one run."""
+
+    keys: Keys
+    bucket: int
+    epoch: int
+    attempt: str
+    alive_s: float = ALIVE_S
+
+    @property
+    def key(self) -> bytes:
+        """The key to watch."""
+        return self.keys.fence(self.bucket)
+
+    @property
+    def value(self) -> bytes:
+        """What the key must hold while the bucket is ours."""
+        return b"%d:%b" % (self.epoch, self.attempt.encode())
+
+    @property
+    def refresh(self) -> tuple[bytes | str | int, ...]:
+        """The command that says for another while: the holder works."""
+        ttl_ms = int(self.alive_s * 1000)
+        return ("SET", self.keys.alive(self.bucket), self.value, "PX", ttl_ms)
+
+    def lost(self, found: bytes | None) -> FenceLost:
+        """The error to raise where the fence holds something else."""
+        return FenceLost(f"bucket {self.bucket} was taken by {_holder(found)}: this writer stops")
+
+
+def take(
+    wire: Wire,
+    keys: Keys,
+    bucket: int,
+    epoch: int,
+    attempt: str,
+    *,
+    wait_s: float = WAIT_S,
+    alive_s: float = ALIVE_S,
+) -> Fence:
+    """The bucket's fence, taken from nobody or from a holder that no longer works.
+
+    Args:
+        attempt: unique to this try (``uuid4().hex``): a stalled writer and its own retry differ.
+        wait_s: how long to wait for a holder that works.
+
+    Raises:
+        FenceLost: a newer run has completed this bucket.
+        TargetUnavailable: another writer held it all the time.
+        TargetUnfit: the epoch counter is behind this run: Redis has lost its data.
+    """
+    fence = Fence(keys, bucket, epoch, attempt, alive_s)
+    until = time.monotonic() + wait_s
+    while True:
+        _, holder, alive, floor, counter = wire.ask_all(
+            ("WATCH", fence.key),
+            ("GET", fence.key),
+            ("GET", keys.alive(bucket)),
+            ("GET", keys.floor(bucket)),
+            ("GET", keys.epoch),
+        )
+        _refuse(fence, int(floor or 0), int(counter or 0))
+        free = holder is None or holder != alive
+        if free and _set(wire, fence):
+            return fence
+        if not free:
+            wire.ask("UNWATCH")
+        if time.monotonic() > until:
+            raise TargetUnavailable(
+                f"bucket {bucket} has been held by {_holder(holder)} for {wait_s:g} s"
+            )
+        time.sleep(random.uniform(POLL_S / 2, POLL_S))
+
+
+def release(wire: Wire, fence: Fence, *, complete: bool) -> None:
+    """Gives the bucket back; after a complete pass its floor rises to the fence's epoch.
+
+    Raises:
+        FenceLost: it was taken from us.
+    """
+    try:
+        _release(wire, fence, complete)
+    except Restarted:
+        raise
+    except TargetUnavailable:
+        # Whether the release was executed is unknown; its effect tells.
+        _, holder, floor = _look(wire, fence)
+        if holder == fence.value:
+            _release(wire, fence, complete)
+        elif holder is not None or (complete and floor != fence.epoch):
+            raise fence.lost(holder) from None
+
+
+def _release(wire: Wire, fence: Fence, complete: bool) -> None:
+    keys, bucket = fence.keys, fence.bucket
+    marks, holder, floor = _look(wire, fence)
+    if holder != fence.value:
+        wire.ask("UNWATCH")
+        raise fence.lost(holder)
+    commands: list[tuple[bytes | str | int, ...]] = [("MULTI",)]
+    if complete and fence.epoch >= floor:
+        commands.append(("SET", keys.floor(bucket), fence.epoch))
+        old = [user for user, epoch in marks.items() if epoch <= fence.epoch]
+        for start in range(0, len(old), MARKS_AT_ONCE):
+            chunk = old[start : start + MARKS_AT_ONCE]
+            commands.append(("HDEL", keys.removed(bucket), *chunk))
+    commands += [("DEL", fence.key, keys.alive(bucket)), ("EXEC",)]
+    if wire.ask_all(*commands)[-1] is None:
+        raise fence.lost(wire.ask("GET", fence.key))
+
+
+def _look(wire: Wire, fence: Fence) -> tuple[dict[bytes, int], bytes | None, int]:
+    _, marks, holder, floor = wire.ask_all(
+        ("WATCH", fence.key),
+        ("HGETALL", fence.keys.removed(fence.bucket)),
+        ("GET", fence.key),
+        ("GET", fence.keys.floor(fence.bucket)),
+    )
+    return marks_of(marks), holder, int(floor or 0)
+
+
+def marks_of(reply: list[bytes]) -> dict[bytes, int]:
+    """Removal marks (user id in UTF-8 → epoch) from the reply to HGETALL."""
+    return dict(zip(reply[::2], map(int, reply[1::2]), strict=True))
+
+
+def _refuse(fence: Fence, floor: int, counter: int) -> None:
+    if floor > fence.epoch:
+        raise FenceLost(
+            f"bucket {fence.bucket}: a newer run (epoch {floor}) has completed it already, "
+            f"this one (epoch {fence.epoch}) stops"
+        )
+    if counter < fence.epoch:
+        raise TargetUnfit(
+            f"the epoch counter ({counter}) is behind this run (epoch {fence.epoch}): Redis has "
+            "lost its data since the run began; run again"
+        )
+
+
+def _set(wire: Wire, fence: Fence) -> bool:
+    replies = wire.ask_all(("MULTI",), ("SET", fence.key, fence.value), fence.refresh, ("EXEC",))
+    return replies[-1] is not None
+
+
+def _holder(value: bytes | None) -> str:
+    if value is None:
+        return "nobody: the fence is gone, Redis may have lost its data"
+    epoch = value.partition(b":")[0]
+    return f"another writer (epoch {int(epoch) if epoch.isdigit() else 'unknown'})"

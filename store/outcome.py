@@ -1,0 +1,75 @@
+"""What a load, a removal and the check after a load return."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.records import LoadCounts
+
+
+@dataclass
+class Expected:
+    """What Redis must hold of one bucket, by digest: enough for the check, without the bodies.
+
+    The lists are parallel; None stands for a document that must not be there.
+    """
+
+    bucket: int
+    epoch: int
+    user_ids: list[str] = field(default_factory=list)
+    profiles: list[str | None] = field(default_factory=list)
+    credentials: list[str | None] = field(default_factory=list)
+
+    def add(self, user_id: str, profile: str | None, credential: str | None) -> None:
+        """Adds a user with the digests of both documents."""
+        self.user_ids.append(user_id)
+        self.profiles.append(profile)
+        self.credentials.append(credential)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a bucket.
+
+    ``quarantined`` maps users whose documents could not be written to the reason: ``wrong_type``
+    (a key holds something else than JSON), ``damaged`` (a user to hold, whose old document does
+    not match its digest) or ``vanished`` (a document was deleted by someone else meanwhile).
+    """
+
+    counts: LoadCounts
+    expected: Expected
+    quarantined: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What became of users to remove: ``absent`` ones had no document but got their mark."""
+
+    removed: int
+    absent: int
+    superseded: int
+    quarantined: Mapping[str, str]
+
+
+@dataclass
+class Checked:
+    """What the check after a load found: good is where ``findings`` is empty.
+
+    ``findings`` counts documents by what is wrong; ``user_ids`` has their users, to be loaded
+    again with ``rewrite``. ``superseded`` users hold documents of a newer run, which is good.
+    """
+
+    findings: Counter[str] = field(default_factory=Counter)
+    user_ids: set[str] = field(default_factory=set)
+    documents: int = 0
+    superseded: int = 0
+
+    def __add__(self, other: Checked) -> Checked:
+        return Checked(
+            self.findings + other.findings,
+            self.user_ids | other.user_ids,
+            self.documents + other.documents,
+            self.superseded + other.superseded,
+        )

@@ -1,0 +1,3 @@
+"""The check after a load: every document of a bucket is read back whole and hashed again."""
+
+from __future__ import annotations

@@ -1,0 +1,202 @@
+"""Bare connections: what is sent and what is read is said here, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import redis.exceptions as driver
+
+from core.errors import TargetUnavailable
+from store.backoff import pauses
+from store.client import Timeouts, pool_of
+from store.driver_errors import driver_errors, mapped
+from store.resp import Argument, packed
+
+Subject = TypeVar("Subject")
+
+
+class Restarted(TargetUnavailable):
+    """Redis is not the process that it was: writes that it acknowledged may be gone."""
+
+
+class Primary:
+    """The Redis that a task writes to: all connections must lead to the same server process.
+
+    Args:
+        run_id: the process that it must be (``run_id`` of INFO); None takes the first one met.
+    """
+
+    def __init__(
+        self, url: str, timeouts: Timeouts = Timeouts(), run_id: str | None = None
+    ) -> None:
+        self._pool = pool_of(url, timeouts)
+        self.run_id = run_id
+
+    def wire(self) -> Wire:
+        """A new connection, not yet open."""
+        return Wire(self)
+
+    def new_connection(self) -> Any:
+        """A connection of the driver, not yet open."""
+        return self._pool.make_connection()
+
+    def recognise(self, info: bytes) -> None:
+        """Compares INFO's section ``server`` with what was met before."""
+        run_id = next(
+            (
+                line.removeprefix(b"run_id:").strip().decode()
+                for line in info.splitlines()
+                if line.startswith(b"run_id:")
+            ),
+            None,
+        )
+        if self.run_id is None:
+            self.run_id = run_id
+        if run_id != self.run_id:
+            raise Restarted(
+                "another server process answers than before (a restart or a failover): "
+                "what it had acknowledged may be gone; load again"
+            )
+
+
+class Wire:
+    """One connection. Any error but an error reply leaves it closed."""
+
+    def __init__(self, primary: Primary) -> None:
+        self._primary = primary
+        self._connection = primary.new_connection()
+        self.read = self._connection.read_response
+        """The driver's own reading, for the hot path; errors are the driver's."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.drop()
+
+    def open(self) -> None:
+        """Connects where not connected, and checks that it is still the same server."""
+        if self._connection.is_connected:
+            return
+        try:
+            with driver_errors("connecting"):
+                self._connection.connect()
+            self.send(packed("INFO", "server"))
+            self._primary.recognise(self.answer("INFO"))
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Closes the connection; replies that are still to come are never read."""
+        self._connection.disconnect()
+
+    def send(self, commands: bytes) -> None:
+        """Sends packed commands; never opens the connection, which could have lost a WATCH."""
+        if not self._connection.is_connected:
+            raise TargetUnavailable("the connection was closed before")
+        with driver_errors("sending"):
+            self._connection.send_packed_command([commands], check_health=False)
+
+    def answer(self, command: str) -> Any:
+        """The next reply.
+
+        Raises:
+            TargetError: for an error reply, or where none comes; the connection is closed then.
+        """
+        reply = self.reply(command)
+        if isinstance(reply, driver.ResponseError):
+            self.drop()
+            raise mapped(reply, command) from None
+        return reply
+
+    def reply(self, command: str) -> Any:
+        """The next reply, where an ordinary error reply is a value, too."""
+        try:
+            return self.read()
+        except driver.ResponseError as error:
+            return error
+        except BaseException as error:
+            self.drop()
+            if isinstance(error, driver.RedisError | OSError):
+                raise mapped(error, command) from None
+            raise
+
+    def ask(self, *arguments: Argument) -> Any:
+        """The reply to one command, on a connection that is opened where needed."""
+        self.open()
+        self.send(packed(*arguments))
+        return self.answer(str(arguments[0]))
+
+    def ask_all(self, *commands: tuple[Argument, ...]) -> list[Any]:
+        """The replies to some commands, sent at once."""
+        self.open()
+        self.send(b"".join([packed(*command) for command in commands]))
+        return [self.answer(str(command[0])) for command in commands]
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[Subject]):
+    """Packed reading commands, how many replies they have, and what the asker knows them by."""
+
+    commands: bytes
+    replies: int
+    subject: Subject
+
+
+def answers(
+    wire: Wire, questions: Iterable[Question[Subject]], ahead: int, command: str
+) -> Iterator[tuple[Subject, list[Any]]]:
+    """The replies to each question in turn, with some questions always under way.
+
+    Questions only read, so what is unanswered when a connection breaks is asked again.
+
+    Args:
+        ahead: how many questions are under way at a time.
+    """
+    waiting: deque[Question[Subject]] = deque()
+    source = iter(questions)
+    wire.open()
+    while True:
+        while len(waiting) < ahead and (question := next(source, None)) is not None:
+            waiting.append(question)
+            _send_or_drop(wire, question)
+        if not waiting:
+            return
+        yield waiting[0].subject, _answered(wire, waiting, command)
+        waiting.popleft()
+
+
+def _send_or_drop(wire: Wire, question: Question[Any]) -> None:
+    try:
+        wire.send(question.commands)
+    except TargetUnavailable:
+        wire.drop()
+
+
+def _answered(wire: Wire, waiting: deque[Question[Any]], command: str) -> list[Any]:
+    wait = pauses()
+    while True:
+        try:
+            return [wire.reply(command) for _ in range(waiting[0].replies)]
+        except TargetUnavailable:
+            if not wait.again():
+                raise
+        try:
+            wire.open()
+            for question in waiting:
+                wire.send(question.commands)
+        except Restarted:
+            raise
+        except TargetUnavailable:
+            wire.drop()

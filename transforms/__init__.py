@@ -1,0 +1,1 @@
+"""Pure steps from rows to documents: no Prefect, no driver, no clock, no I/O."""

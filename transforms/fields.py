@@ -1,0 +1,149 @@
+"""Fields: a dataset's rows → its fields as JSON-ready columns, aggregated where it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from core.expressions import condition, formula
+from core.pipeline import FieldEntry
+from core.plan import DatasetPlan
+from core.records import ABSENT
+from core.shape import fields_of
+from core.values import Kind
+from transforms.element_keys import field_expression
+from transforms.encode import json_ready
+from transforms.lookup import FOUND
+
+
+def present_column(dataset: str) -> str:
+    """The name of the boolean column that tells where a dataset has a row."""
+    return f"{dataset}|"
+
+
+def found_column(dataset: str, lookup: str) -> str:
+    """The name of the boolean column that tells where a dataset's lookup found its row."""
+    return f"{dataset}|?{lookup}"
+
+
+def cursor_column(dataset: str) -> str:
+    """The name of the column with a dataset's cursor."""
+    return f"{dataset}|~"
+
+
+@dataclass(frozen=True)
+class FieldColumn:
+    """Where a field's value stands in a frame, and whether it is JSON text already."""
+
+    name: str
+    is_text: bool
+    absent: str | None = None
+    """The boolean column that tells where the field is to be left out, if anywhere."""
+
+
+@dataclass
+class Fields:
+    """A dataset's fields: the frame, and the column of each by its path."""
+
+    frame: pl.DataFrame
+    columns: dict[str, FieldColumn] = field(default_factory=dict)
+
+
+def fields_frame(rows: pl.DataFrame, entry: DatasetPlan, place: Sequence[str]) -> Fields:
+    """The columns ``place``, then every field, JSON-ready, and the marks named above.
+
+    Without aggregates the rows stay as they are, in number and order; with them there is one row
+    for each value of ``place``.
+    """
+    fields = fields_of(entry.dataset)
+    if entry.is_aggregated:
+        typed = _aggregated(rows, entry, place)
+    else:
+        expressions = [field_expression(n, f).alias(_column(entry, n)) for n, f in fields.items()]
+        typed = rows.select(*place, *expressions, *_marks(rows, entry))
+    made = Fields(typed.with_columns(pl.lit(value=True).alias(present_column(entry.name))))
+    ready = []
+    for name, declared in fields.items():
+        column = _column(entry, name)
+        values, is_text = json_ready(typed[column], _kind(entry, name, declared))
+        ready.append(values.alias(column))
+        made.columns[name] = FieldColumn(column, is_text, _absent(typed, column))
+    made.frame = made.frame.with_columns(ready)
+    return made
+
+
+def _column(entry: DatasetPlan, field_name: str) -> str:
+    return f"{entry.name}|{field_name}"
+
+
+def _kind(entry: DatasetPlan, name: str, declared: FieldEntry) -> Kind | None:
+    """The kind of a field that is just a column; of others the dtype tells enough."""
+    if declared.aggregate in ("latest", "min", "max") and declared.of in entry.types:
+        return entry.types[declared.of].kind
+    if declared.aggregate or declared.derive is not None or declared.constant is not None:
+        return None
+    column = entry.types.get(declared.column or name)
+    return column.kind if column is not None else None
+
+
+def _marks(rows: pl.DataFrame, entry: DatasetPlan) -> list[pl.Expr]:
+    marks = [
+        pl.col(FOUND + alias).alias(found_column(entry.name, alias))
+        for alias in entry.dataset.lookups
+        if FOUND + alias in rows.columns
+    ]
+    if entry.dataset.cursor is not None:
+        marks.append(pl.col(entry.dataset.cursor).alias(cursor_column(entry.name)))
+    for name, declared in fields_of(entry.dataset).items():
+        source = ABSENT + (declared.column or name)
+        if source in rows.columns and declared.derive is None and declared.constant is None:
+            marks.append(pl.col(source).alias(ABSENT + _column(entry, name)))
+    return marks
+
+
+def _absent(typed: pl.DataFrame, column: str) -> str | None:
+    mark = ABSENT + column
+    return mark if mark in typed.columns and typed[mark].any() else None
+
+
+def _aggregated(rows: pl.DataFrame, entry: DatasetPlan, place: Sequence[str]) -> pl.DataFrame:
+    fields = fields_of(entry.dataset)
+    aggregates = {name: f for name, f in fields.items() if f.aggregate is not None}
+    typed = rows.group_by(place, maintain_order=True).agg(
+        aggregate_expression(f).alias(name) for name, f in aggregates.items()
+    )
+    for name, declared in fields.items():
+        if declared.derive is not None:
+            typed = typed.with_columns(formula(declared.derive).alias(name))
+        elif declared.aggregate is None:
+            typed = typed.with_columns(pl.lit(declared.constant).alias(name))
+    return typed.select(*place, *(pl.col(name).alias(_column(entry, name)) for name in fields))
+
+
+def aggregate_expression(declared: FieldEntry) -> pl.Expr:
+    """The expression of an aggregated field, within a group of rows."""
+    chosen = None
+    if declared.where is not None:
+        chosen = condition(declared.where).fill_null(value=False)
+    if declared.aggregate == "count":
+        marks = [] if chosen is None else [chosen]
+        if declared.of is not None:
+            marks.append(pl.col(declared.of).is_not_null())
+        counted = pl.all_horizontal(marks).sum() if marks else pl.len()
+        return counted.cast(pl.Int64)
+    values = _chosen(declared.of, chosen)
+    if declared.aggregate == "sum":
+        return values.sum()
+    if declared.aggregate == "min":
+        return values.min()
+    if declared.aggregate == "max":
+        return values.max()
+    latest = _chosen(declared.by, chosen)
+    return values.sort_by(latest, values, descending=True, nulls_last=True).first()
+
+
+def _chosen(column: str | None, chosen: pl.Expr | None) -> pl.Expr:
+    values = pl.col(column or "")
+    return values if chosen is None else values.filter(chosen)

@@ -1,0 +1,43 @@
+"""Lookups: reference tables that belong to no user, joined by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from core.plan import DatasetPlan
+
+FOUND = "__lookup."
+"""Prefix of the boolean columns that tell whether a lookup found its row."""
+
+
+def lookup_table(rows: pl.DataFrame, key: str) -> tuple[pl.DataFrame, int]:
+    """A reference dataset's rows by unique key, and how many rows a repeated key costs."""
+    known = rows.filter(pl.col(key).is_not_null())
+    unique = known.filter(~pl.col(key).is_duplicated())
+    return unique, known.height - unique.height
+
+
+def with_lookups(
+    rows: pl.DataFrame,
+    entry: DatasetPlan,
+    tables: Mapping[str, pl.DataFrame],
+    names: Sequence[str],
+) -> pl.DataFrame:
+    """The rows with those columns ``lookup.column`` among the given names, null where not found.
+
+    Args:
+        tables: reference rows by ``dataset:key``, as ``lookup_table`` makes them.
+    """
+    for alias, lookup in entry.dataset.lookups.items():
+        wanted = [name for name in names if name.startswith(f"{alias}.")]
+        if not wanted or wanted[0] in rows.columns:
+            continue
+        table = tables[f"{lookup.dataset}:{lookup.key}"]
+        columns = [pl.col(name.removeprefix(f"{alias}.")).alias(name) for name in wanted]
+        found = pl.lit(value=True).alias(FOUND + alias)
+        side = table.select(pl.col(lookup.key).alias(lookup.on), *columns, found)
+        rows = rows.join(side, on=lookup.on, how="left", maintain_order="left")
+        rows = rows.with_columns(pl.col(FOUND + alias).fill_null(value=False))
+    return rows

@@ -1,0 +1,287 @@
+"""Merge: the settled rows of some buckets → one profile and one credential body per user.
+
+From the innermost lists outwards: the rows of each list become JSON text by columns, are joined
+per element of the list around, and at the root per user. No Python runs per user or row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from core.into import Match
+from core.plan import DatasetPlan, Plan
+from core.shape import Leaf, ListNode, ObjectNode
+from transforms.columns import BUCKET, USER_ID
+from transforms.element_keys import element_keys
+from transforms.encode import Part, json_ready, object_inner, object_text, scalar_text
+from transforms.fields import Fields, cursor_column, fields_frame, found_column, present_column
+from transforms.lookup import with_lookups
+from transforms.settle import Settled
+
+_TEXT = "__text"
+_ELEMENT = "__element."
+
+
+def bodies(plan: Plan, settled: Settled, lookups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """A body per settled user, in their order.
+
+    Returns:
+        Columns ``USER_ID``, ``BUCKET``, ``body`` (JSON text without the last brace) and
+        ``credential`` (likewise; null for users without secret fields).
+    """
+    rows = {
+        name: with_lookups(frame, plan.datasets[name], lookups, plan.datasets[name].late_names)
+        for name, frame in settled.rows.items()
+    }
+    scope = _Scope(plan, rows, settled.users)
+    root = plan.shape.root
+    scope.fill(root)
+    user_id = Part("user_id", pl.col(USER_ID))
+    body = object_inner([user_id, *scope.parts(root, secret=False)])
+    credential = pl.lit(None, pl.String)
+    secret = scope.parts(root, secret=True)
+    if secret:
+        owners = [name for name in scope.fields if _has_secrets(plan.datasets[name])]
+        has = pl.any_horizontal(pl.col(present_column(name)) for name in owners)
+        text = pl.concat_str(pl.lit("{"), object_inner([user_id, *secret]))
+        credential = pl.when(has).then(text)
+    return scope.frame.select(
+        USER_ID,
+        BUCKET,
+        pl.concat_str(pl.lit("{"), body).alias("body"),
+        credential.alias("credential"),
+    )
+
+
+def _has_secrets(entry: DatasetPlan) -> bool:
+    return any(f.field_class == "secret" for f in entry.dataset.fields.values())
+
+
+@dataclass
+class _Scope:
+    """The users, or the elements of a list, while what their object holds is joined to them."""
+
+    plan: Plan
+    rows: Mapping[str, pl.DataFrame]
+    frame: pl.DataFrame
+    own: str | None = None
+    """The dataset whose rows are the elements; None for the users."""
+
+    def __post_init__(self) -> None:
+        self.fields: dict[str, Fields] = {}
+
+    def fill(self, node: ObjectNode) -> None:
+        """Joins what an object and the objects in it hold."""
+        for name in node.fed_by:
+            self._join_object(name, node.matches[name])
+        for item in node.items.values():
+            if isinstance(item, ListNode):
+                self._join_list(item)
+            elif isinstance(item, ObjectNode):
+                self.fill(item)
+
+    def _join_object(self, name: str, matches: tuple[Match, ...]) -> None:
+        if name not in self.rows:
+            return
+        place = [USER_ID, *(match.column for match in matches)]
+        made = fields_frame(self.rows[name], self.plan.datasets[name], place)
+        self.fields[name] = made
+        self._join(made.frame, matches, [match.column for match in matches])
+        present = pl.col(present_column(name)).fill_null(value=False)
+        self.frame = self.frame.with_columns(present)
+
+    def _join_list(self, node: ListNode) -> None:
+        column = _list_column(node)
+        made = [_elements(self.plan, self.rows, node, name) for name in node.datasets]
+        texts = [text for text in made if text is not None]
+        if not texts:
+            self.frame = self.frame.with_columns(pl.lit(None, pl.String).alias(column))
+            return
+        matches = node.matches[node.datasets[0]]
+        place = [USER_ID, *(_ELEMENT + match.element for match in matches)]
+        joined = pl.concat(texts).group_by(place, maintain_order=True).agg(
+            pl.col(_TEXT).str.join(",").alias(column)
+        )
+        self._join(joined, matches, place[1:])
+
+    def _join(self, side: pl.DataFrame, matches: tuple[Match, ...], columns: list[str]) -> None:
+        keys = [_ELEMENT + match.element for match in matches]
+        side = side.rename(dict(zip(columns, keys, strict=True)))
+        on = [USER_ID, *keys]
+        self.frame = self.frame.join(side, on=on, how="left", maintain_order="left")
+
+    def parts(self, node: ObjectNode, *, secret: bool) -> list[Part]:
+        """The items of an object that are secret, or those that are not."""
+        made: list[Part | None] = []
+        for item in node.items.values():
+            if isinstance(item, Leaf):
+                made.append(self._leaf(item, node, secret=secret))
+            elif isinstance(item, ListNode):
+                made.append(None if secret else _list_part(item))
+            else:
+                made.append(self._object(item, secret=secret))
+        return [part for part in made if part is not None]
+
+    def _leaf(self, leaf: Leaf, node: ObjectNode, *, secret: bool) -> Part | None:
+        datasets = self.plan.datasets
+        feeds = [
+            (name, path)
+            for name, path in leaf.feeds
+            if (datasets[name].dataset.fields.get(path) is not None
+                and datasets[name].dataset.fields[path].field_class == "secret") is secret
+        ]
+        if not feeds or (self.own is not None and _of_other_rows(self.own, feeds, datasets)):
+            return None
+        here = [(n, self.fields[n].columns[p]) for n, p in feeds if n in self.fields]
+        if not here:
+            return Part(leaf.name, pl.lit(None, pl.String))
+        if len(here) > 1:
+            return self._survivor(leaf, node, dict(here))
+        column = here[0][1]
+        present = None if column.absent is None else ~pl.col(column.absent).fill_null(value=False)
+        return Part(leaf.name, pl.col(column.name), column.is_text, present)
+
+    def _survivor(self, leaf: Leaf, node: ObjectNode, feeds: Mapping[str, FieldColumn]) -> Part:
+        rule = self.plan.pipeline.survivorship[".".join((*node.path, leaf.name))]
+
+        def rank(name: str) -> int:
+            order = [*rule.prefer, name, self.plan.datasets[name].source]
+            return min(order.index(name), order.index(self.plan.datasets[name].source))
+
+        ranked = sorted(feeds, key=rank)
+        is_text = any(feeds[name].is_text for name in ranked)
+        values = {
+            name: pl.col(feeds[name].name)
+            if feeds[name].is_text or not is_text
+            else scalar_text(pl.col(feeds[name].name))
+            for name in ranked
+        }
+        chosen = [values[name] for name in ranked]
+        if rule.policy == "latest":
+            cursors = {
+                name: pl.when(pl.col(feeds[name].name).is_not_null()).then(
+                    pl.col(cursor_column(name))
+                )
+                for name in ranked
+            }
+            last = pl.max_horizontal(cursors.values())
+            chosen = [pl.when(cursors[n] == last).then(values[n]) for n in ranked] + chosen
+        return Part(leaf.name, pl.coalesce(chosen), is_text)
+
+    def _object(self, node: ObjectNode, *, secret: bool) -> Part | None:
+        parts = self.parts(node, secret=secret)
+        if not parts:
+            return None
+        name, text = node.path[-1], object_text(parts)
+        if node.holds_others or secret:
+            return Part(name, text, is_text=True)
+        present = self._presence(node)
+        if node.empty == "absent":
+            return Part(name, text, is_text=True, present=present)
+        empty = "{}" if node.empty == "object" else "null"
+        value = pl.when(present).then(text).otherwise(pl.lit(empty))
+        return Part(name, value, is_text=True)
+
+    def _presence(self, node: ObjectNode) -> pl.Expr:
+        """Where an object has anything to hold: a row of its own, or a lookup that found one."""
+        present = []
+        for name in dict.fromkeys(node.fed_by or _feeding(node)):
+            if name in self.fields:
+                here = pl.col(present_column(name))
+                lookup = _only_lookup(node, self.plan.datasets[name]) if node.group_of else None
+                if lookup is not None:
+                    here = here & pl.col(found_column(name, lookup))
+                present.append(here)
+        return pl.any_horizontal(present) if present else pl.lit(value=False)
+
+
+def _elements(
+    plan: Plan, rows: Mapping[str, pl.DataFrame], node: ListNode, name: str
+) -> pl.DataFrame | None:
+    """One dataset's elements of a list: ``USER_ID``, the key of the element around, text."""
+    frame = rows.get(name)
+    if frame is None or not frame.height:
+        return None
+    entry = plan.datasets[name]
+    place = [USER_ID, *(_ELEMENT + match.element for match in node.matches[name])]
+    around = frame.select(
+        pl.col(column).alias(alias)
+        for column, alias in zip(
+            [USER_ID, *(match.column for match in node.matches[name])], place, strict=True
+        )
+    )
+    if entry.dataset.value is not None:
+        values, is_text = json_ready(
+            frame[entry.dataset.value], entry.types[entry.dataset.value].kind
+        )
+        text = values.to_frame(_TEXT).select(
+            (pl.col(_TEXT) if is_text else scalar_text(pl.col(_TEXT))).fill_null("null")
+        )
+        return around.with_columns(text[_TEXT])
+    made = fields_frame(frame, entry, [])
+    keys = _keys_of(plan, node)
+    inner = element_keys(frame, entry, [Match(k, k) for k in keys],
+                         [USER_ID, *(_ELEMENT + key for key in keys)])
+    scope = _Scope(plan, rows, pl.concat([inner, made.frame], how="horizontal"), own=name)
+    scope.fields[name] = made
+    scope.fill(node.element)
+    text = scope.frame.select(object_text(scope.parts(node.element, secret=False)).alias(_TEXT))
+    return around.with_columns(text[_TEXT])
+
+
+def _keys_of(plan: Plan, node: ListNode) -> list[str]:
+    """The key fields by which other datasets find the elements of a list."""
+    return list(dict.fromkeys(
+        match.element
+        for child, parent in plan.shape.parents.items()
+        if parent is node
+        for match in plan.shape.targets[child].matches[child]
+    ))
+
+
+def _list_column(node: ListNode) -> str:
+    return _TEXT + ".".join(node.path)
+
+
+def _list_part(node: ListNode) -> Part:
+    column = pl.col(_list_column(node))
+    text = pl.concat_str(pl.lit("["), column, pl.lit("]"))
+    if node.empty == "absent":
+        return Part(node.name, text, is_text=True, present=column.is_not_null())
+    empty = {"null": "null", "object": "{}"}.get(node.empty, "[]")
+    return Part(node.name, text.fill_null(empty), is_text=True)
+
+
+def _of_other_rows(
+    own: str, feeds: list[tuple[str, str]], datasets: Mapping[str, DatasetPlan]
+) -> bool:
+    """Whether a list's field belongs to the elements of another dataset than ``own``."""
+    return all(datasets[name].is_list and name != own for name, _ in feeds)
+
+
+def _feeding(node: ObjectNode) -> list[str]:
+    """The datasets whose fields stand in an object or in its groups."""
+    names: list[str] = []
+    for item in node.items.values():
+        if isinstance(item, Leaf):
+            names += [name for name, _ in item.feeds]
+        elif isinstance(item, ObjectNode):
+            names += _feeding(item)
+    return names
+
+
+def _only_lookup(node: ObjectNode, entry: DatasetPlan) -> str | None:
+    """The lookup that all fields of a group come from, if they do."""
+    prefixes = set()
+    for item in node.items.values():
+        if not isinstance(item, Leaf):
+            return None
+        for name, path in item.feeds:
+            if name == entry.name:
+                column = entry.dataset.fields[path].column or path
+                prefixes.add(column.partition(".")[0] if column in entry.late_names else "")
+    only = prefixes.pop() if len(prefixes) == 1 else ""
+    return only if only in entry.dataset.lookups else None

@@ -1,0 +1,270 @@
+"""Normalise: a chunk as a connector delivers it → typed rows, each led to its user or its link.
+
+Nothing is dropped here but what a filter names: a row with a value that does not fit carries its
+reason along to its user, so that the user can be held or the row replayed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+from core.errors import ConfigError
+from core.expressions import condition
+from core.pipeline import Column, Link, UserId
+from core.plan import DatasetPlan
+from core.records import ABSENT, BAD_COLUMN, EMPTY, RowCounts
+from core.values import ColumnType
+from transforms.casts import Cast, cast, cast_user_id
+from transforms.columns import CULPRIT, REASON, USER_ID, key_columns, to_columns
+
+Hook = Callable[[pd.DataFrame], pd.DataFrame]
+
+_ITEM = "__item"
+
+
+@dataclass
+class Normalised:
+    """A chunk's rows and what became of those that are gone.
+
+    ``rows`` has the plan's columns in their types, the ``ABSENT`` columns, ``REASON`` and
+    ``CULPRIT``.
+    """
+
+    rows: pl.DataFrame
+    counts: RowCounts = field(default_factory=RowCounts)
+
+
+def normalise(frame: pd.DataFrame, plan: DatasetPlan, hook: Hook | None) -> Normalised:
+    """The typed rows of a chunk.
+
+    Args:
+        frame: a chunk as ``connectors.base`` describes it.
+        plan: the dataset's plan with its types resolved.
+        hook: the dataset's Python transform, loaded.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    raw = pl.from_arrow(table)
+    assert isinstance(raw, pl.DataFrame)
+    result = Normalised(raw, RowCounts(rows=raw.height))
+    if EMPTY in raw.columns:
+        result.rows = raw = _filtered(raw, ~pl.col(EMPTY), "empty", result.counts.filtered)
+    columns = {name: (raw[name], plan.columns[name]) for name in plan.columns}
+    rows = _typed(raw, columns, plan)
+    if hook is not None:
+        rows = _transformed(rows, plan, hook, result.counts.filtered)
+    if plan.early_where is not None:
+        keep = pl.col(REASON).is_not_null() | condition(plan.early_where).fill_null(value=False)
+        rows = _filtered(rows, keep, "where", result.counts.filtered)
+    result.rows = rows
+    return result
+
+
+def led_to_user(
+    rows: pl.DataFrame, plan: DatasetPlan, spec: UserId, counts: RowCounts
+) -> pl.DataFrame:
+    """The rows with ``USER_ID``, taken from the dataset's own column; an array gives copies.
+
+    Rows without a usable id end here, in ``counts``.
+    """
+    column = plan.user_column
+    assert column is not None
+    if plan.types[column].kind == "array":
+        rows = _exploded(rows, column, plan.types[column], counts)
+        ids = rows[column + _ITEM]
+        rows = rows.drop(column + _ITEM)
+    else:
+        ids = rows[column]
+    made = cast_user_id(ids, spec)
+    rows = rows.with_columns(made.values.alias(USER_ID))
+    if made.reasons is not None:
+        counts.quarantined += counted_reasons(made.reasons, column)
+        rows = rows.filter(made.reasons.is_null())
+    lost = rows.filter(pl.col(USER_ID).is_null())
+    if lost.height:
+        end_orphans(lost, "no_user_id", column, plan, counts)
+        rows = rows.filter(pl.col(USER_ID).is_not_null())
+    return rows
+
+
+def keyed(rows: pl.DataFrame, plan: DatasetPlan, counts: RowCounts) -> pl.DataFrame:
+    """The rows with the key of their first link; rows without a key end here, in ``counts``."""
+    link = plan.links[0][1]
+    names = key_columns(len(plan.first_key))
+    for name, column in zip(names, plan.first_key, strict=True):
+        if plan.types[column].kind == "array":
+            rows = _exploded(rows, column, plan.types[column], counts)
+            key = pl.col(column + _ITEM)
+            rows = rows.with_columns(folded(key, rows.schema[column + _ITEM], link).alias(name))
+            rows = rows.drop(column + _ITEM)
+        else:
+            key = folded(pl.col(column), rows.schema[column], link)
+            rows = rows.with_columns(key.alias(name))
+    lost = pl.any_horizontal(pl.col(name).is_null() for name in names)
+    gone = rows.filter(lost)
+    if gone.height:
+        end_orphans(gone, "no_link_key", ",".join(plan.first_key), plan, counts)
+        rows = rows.filter(~lost)
+    return rows
+
+
+def link_rows(rows: pl.DataFrame, name: str, link: Link, plan: DatasetPlan) -> pl.DataFrame:
+    """The crosswalk that a dataset's rows are: key, target, and the columns to bring along.
+
+    Returns:
+        Columns ``__key0…``, ``__to0…`` and ``link.column`` for each of the link's columns;
+        distinct rows without nulls in keys and targets.
+    """
+    rows = rows.filter(pl.col(REASON).is_null())
+    if link.where is not None:
+        rows = rows.filter(condition(link.where).fill_null(value=False))
+    keys, targets = key_columns(len(link.from_)), to_columns(len(link.to))
+    for column, name_out in zip([*link.from_, *link.to], [*keys, *targets], strict=True):
+        folding = link if name_out in keys else None
+        if plan.types[column].kind == "array":
+            rows = _exploded(rows, column, plan.types[column], None)
+            made = folded(pl.col(column + _ITEM), rows.schema[column + _ITEM], folding)
+            rows = rows.with_columns(made.alias(name_out)).drop(column + _ITEM)
+        else:
+            made = folded(pl.col(column), rows.schema[column], folding)
+            rows = rows.with_columns(made.alias(name_out))
+    brought = [pl.col(column).alias(f"{name}.{column}") for column in link.columns]
+    made_rows = rows.select(*keys, *targets, *brought)
+    return made_rows.drop_nulls([*keys, *targets]).unique(maintain_order=True)
+
+
+def _typed(
+    raw: pl.DataFrame, columns: dict[str, tuple[pl.Series, Column]], plan: DatasetPlan
+) -> pl.DataFrame:
+    """Casts columns; the first one with a value that does not fit gives the row's reason."""
+    made: list[pl.Series] = []
+    reason = pl.Series(REASON, [None], dtype=pl.String).new_from_index(0, raw.height)
+    culprit = reason.alias(CULPRIT)
+    marks: list[tuple[str, Cast]] = []
+    for name, (series, column) in columns.items():
+        result = cast(series, column, None, plan.types[name], plan.dataset.timezone)
+        made.append(result.values.alias(name))
+        if result.reasons is not None:
+            marks.append((name, result))
+        if ABSENT + name in raw.columns:
+            made.append(raw[ABSENT + name])
+    rows = pl.DataFrame([*made, reason, culprit])
+    if BAD_COLUMN in raw.columns and raw[BAD_COLUMN].null_count() < raw.height:
+        bad = raw[BAD_COLUMN].cast(pl.String)
+        unreadable = pl.when(bad.is_not_null()).then(pl.lit("unreadable"))
+        rows = rows.with_columns(unreadable.alias(REASON), bad.alias(CULPRIT))
+    for name, mark in marks:
+        rows = _marked(rows, name, mark)
+    return rows
+
+
+def _marked(rows: pl.DataFrame, name: str, mark: Cast) -> pl.DataFrame:
+    assert mark.reasons is not None
+    first = mark.reasons.is_not_null() & rows[REASON].is_null()
+    return rows.with_columns(
+        pl.when(first).then(mark.reasons).otherwise(pl.col(REASON)).alias(REASON),
+        pl.when(first).then(pl.lit(name)).otherwise(pl.col(CULPRIT)).alias(CULPRIT),
+    )
+
+
+def _transformed(
+    rows: pl.DataFrame, plan: DatasetPlan, hook: Hook, filtered: Counter[str]
+) -> pl.DataFrame:
+    """Runs the hook on the good rows; rows that it leaves out are filtered, none may be added."""
+    assert plan.dataset.transform is not None
+    function = plan.dataset.transform.function
+    good = rows.filter(pl.col(REASON).is_null())
+    given = good.select(list(plan.columns)).to_arrow(compat_level=pl.CompatLevel.oldest())
+    frame = given.to_pandas(types_mapper=pd.ArrowDtype)
+    try:
+        frame = hook(frame)
+        if not isinstance(frame, pd.DataFrame) or not frame.index.is_unique:
+            raise TypeError("it must give a DataFrame with the index of the one it takes")
+        missing = [c for c in [*plan.columns, *plan.transform_columns] if c not in frame.columns]
+        if missing or not frame.index.isin(range(good.height)).all():
+            raise TypeError(f"missing columns {missing}, or rows that were not given")
+    except Exception as error:  # a hook is foreign code: whatever it raises ends the run
+        detail = str(error) if isinstance(error, TypeError) else type(error).__name__
+        raise ConfigError(f"{plan.name}: transform {function} failed: {detail}") from None
+    filtered["transform"] += good.height - len(frame)
+    kept = good[frame.index.to_list()]
+    wanted = [*plan.columns, *plan.transform_columns]
+    table = pa.Table.from_pandas(frame[wanted], preserve_index=False)
+    raw = pl.from_arrow(table)
+    assert isinstance(raw, pl.DataFrame)
+    specs = {**dict.fromkeys(plan.columns, Column()), **plan.transform_columns}
+    specs = {name: spec for name, spec in specs.items() if name not in _encoded(plan)}
+    typed = _typed(raw, {name: (raw[name], spec) for name, spec in specs.items()}, plan)
+    typed = typed.with_columns([kept[name] for name in _encoded(plan)])
+    absent = [c for c in kept.columns if c.startswith(ABSENT)]
+    typed = typed.with_columns([kept[c] for c in absent])
+    bad = rows.filter(pl.col(REASON).is_not_null())
+    return pl.concat([typed, bad.select(c for c in typed.columns if c in bad.columns)],
+                     how="diagonal")
+
+
+def _encoded(plan: DatasetPlan) -> list[str]:
+    """Columns that hooks see but can't change: their typed form is no longer the source's."""
+    return [name for name in plan.columns if plan.types[name].kind == "binary"]
+
+
+def _filtered(
+    rows: pl.DataFrame, keep: pl.Expr, why: str, filtered: Counter[str]
+) -> pl.DataFrame:
+    kept = rows.filter(keep)
+    if kept.height < rows.height:
+        filtered[why] += rows.height - kept.height
+    return kept
+
+
+def folded(key: pl.Expr, dtype: pl.DataType, link: Link | None) -> pl.Expr:
+    """A key in the form in which it is compared: a 64-bit integer, or a text."""
+    if dtype.is_integer():
+        return key.cast(pl.Int64)
+    text = key.cast(pl.String)
+    if link is not None and link.case_insensitive:
+        return text.str.strip_chars().str.normalize("NFC").str.to_lowercase()
+    return text
+
+
+def _exploded(
+    rows: pl.DataFrame, column: str, column_type: ColumnType, counts: RowCounts | None
+) -> pl.DataFrame:
+    """A row for each item of an array column, the item in ``column + "__item"``."""
+    item = pl.Int64() if column_type.item == "integer" else pl.String()
+    arrays = rows[column].str.json_decode(pl.List(item)).alias(column + _ITEM)
+    made = rows.with_columns(arrays)
+    exploded = made.explode(column + _ITEM)
+    if counts is not None:
+        counts.copies += exploded.height - rows.height
+    return exploded
+
+
+def end_orphans(
+    lost: pl.DataFrame, why: str, column: str, plan: DatasetPlan, counts: RowCounts
+) -> None:
+    """Ends rows that lead to no user, by the dataset's rule; a bad row keeps its own reason."""
+    bad = lost.filter(pl.col(REASON).is_not_null())
+    counts.quarantined += reasons_in(bad)
+    rest = lost.height - bad.height
+    if plan.dataset.orphans == "filter":
+        counts.filtered[why] += rest
+    else:
+        counts.quarantined[why, column] += rest
+
+
+def counted_reasons(reasons: pl.Series, column: str) -> Counter[tuple[str, str]]:
+    """How often each reason stands in a series, all to be blamed on one column."""
+    counted = reasons.drop_nulls().value_counts(name="n")
+    return Counter({(reason, column): n for reason, n in counted.iter_rows()})
+
+
+def reasons_in(rows: pl.DataFrame) -> Counter[tuple[str, str]]:
+    """How often each pair of reason and culprit stands in rows."""
+    counted = rows.group_by(REASON, CULPRIT).len()
+    return Counter({(reason, culprit or ""): n for reason, culprit, n in counted.iter_rows()})

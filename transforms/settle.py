@@ -1,0 +1,226 @@
+"""Settle: decides for all rows of some buckets where each one ends, before any is written.
+
+The same decision is taken twice: before the first write, on the few columns it needs, for the
+guard; and in the load, on all columns, for the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from core.expressions import condition
+from core.plan import DatasetPlan, Plan
+from core.records import RowCounts
+from transforms.columns import BUCKET, CULPRIT, REASON, USER_ID
+from transforms.element_keys import element_keys, match_columns
+from transforms.lookup import with_lookups
+from transforms.normalise import reasons_in
+
+Read = Callable[[str], pl.DataFrame | None]
+"""Gives a dataset's rows of the buckets at hand; the anchor's with ``BUCKET``."""
+
+_FOUND = "__found"
+
+
+@dataclass
+class Settled:
+    """The rows that make the documents of some buckets."""
+
+    users: pl.DataFrame
+    """``USER_ID`` and ``BUCKET`` of the users who get a document, in order."""
+    held: pl.DataFrame
+    """``USER_ID``, ``BUCKET`` and ``REASON`` of the users whose old document stays."""
+    rows: dict[str, pl.DataFrame]
+    """By dataset, in the order of their lists; datasets without any row are missing."""
+    counts: dict[str, RowCounts] = field(default_factory=dict)
+
+
+def settle(plan: Plan, read: Read, lookups: Mapping[str, pl.DataFrame]) -> Settled | None:
+    """Where the rows of some buckets end; None where the buckets have no user and no row."""
+    anchor_rows = read(plan.anchor.name)
+    counts = {entry.name: RowCounts() for entry in plan.placed}
+    everyone = _everyone(anchor_rows)
+    rows: dict[str, pl.DataFrame] = {}
+    holds: list[pl.DataFrame] = []
+    for entry in plan.placed:
+        given = anchor_rows if entry is plan.anchor else read(entry.name)
+        must = entry.dataset.required or entry is plan.anchor
+        if given is not None:
+            given = with_lookups(given, entry, lookups, entry.late_names)
+            good, unfit = _fit(given, entry, everyone, counts[entry.name])
+            rows[entry.name] = good
+            if must:
+                holds.append(unfit)
+        if must and everyone is not None:
+            there = [*([rows[entry.name]] if given is not None else []), *holds[-1:]]
+            holds.append(_missing(everyone, there, entry))
+    if everyone is None:
+        return None if not rows else Settled(_nobody(plan), _nobody(plan), {}, counts)
+    held = _held(everyone, holds)
+    users = everyone.join(held.select(USER_ID), on=USER_ID, how="anti").sort(USER_ID)
+    for entry in plan.placed:
+        if entry.name in rows:
+            kept = _of_users(rows[entry.name], held, counts[entry.name])
+            kept = _in_elements(kept, entry, plan, rows, counts[entry.name])
+            rows[entry.name] = _ordered(kept, entry, counts[entry.name])
+            counts[entry.name].placed += rows[entry.name].height
+    return Settled(users, held, rows, counts)
+
+
+def _everyone(anchor: pl.DataFrame | None) -> pl.DataFrame | None:
+    if anchor is None or not anchor.height:
+        return None
+    return anchor.select(USER_ID, BUCKET).unique(USER_ID, keep="first", maintain_order=True)
+
+
+def _nobody(plan: Plan) -> pl.DataFrame:
+    integer = plan.pipeline.profile.user_id.type == "integer"
+    user_type = pl.Int64() if integer else pl.String()
+    return pl.DataFrame(schema={USER_ID: user_type, BUCKET: pl.Int32(), REASON: pl.String()})
+
+
+def _fit(
+    rows: pl.DataFrame, entry: DatasetPlan, everyone: pl.DataFrame | None, counts: RowCounts
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows fit for a document, and ``USER_ID``, ``REASON`` of those quarantined here."""
+    unfit: list[pl.DataFrame] = []
+
+    def quarantine(gone: pl.DataFrame, reason: str | None, culprit: str) -> None:
+        if not gone.height:
+            return
+        if reason is not None:
+            gone = gone.with_columns(
+                pl.lit(reason).alias(REASON), pl.lit(culprit).alias(CULPRIT)
+            )
+        counts.quarantined += reasons_in(gone)
+        blamed = pl.concat_str(pl.lit(f"{entry.name}: "), pl.col(REASON)).alias(REASON)
+        unfit.append(gone.select(USER_ID, blamed))
+
+    if everyone is None:
+        known = rows.clear()
+        strangers = rows
+    else:
+        known = rows.join(everyone.select(USER_ID), on=USER_ID, how="semi")
+        strangers = rows.join(everyone.select(USER_ID), on=USER_ID, how="anti")
+    if strangers.height:
+        if entry.dataset.orphans == "filter":
+            counts.filtered["unknown_user"] += strangers.height
+        else:
+            counts.quarantined["unknown_user", ""] += strangers.height
+    if known[REASON].null_count() < known.height:
+        quarantine(known.filter(pl.col(REASON).is_not_null()), None, "")
+        known = known.filter(pl.col(REASON).is_null())
+    if entry.late_where is not None:
+        keep = condition(entry.late_where).fill_null(value=False)
+        counts.filtered["where"] += known.height - (kept := known.filter(keep)).height
+        known = kept
+    for columns in _unique_over(entry):
+        twice = pl.struct(columns).is_duplicated()
+        quarantine(known.filter(twice), "duplicate", ",".join(columns[1:]))
+        known = known.filter(~twice)
+    nothing = pl.DataFrame(schema={USER_ID: rows.schema[USER_ID], REASON: pl.String()})
+    return known, pl.concat(unfit) if unfit else nothing
+
+
+def _unique_over(entry: DatasetPlan) -> list[list[str]]:
+    """The columns that may not repeat together: the primary key's, and those of an object's place.
+
+    A row that a link copied to a user by two ways counts as two, told apart by what it brought.
+    """
+    brought = [f"{name}.{column}" for name, link in entry.links for column in link.columns]
+    unique = []
+    if entry.dataset.primary_key:
+        unique.append([USER_ID, *entry.dataset.primary_key, *brought])
+    if not (entry.is_list or entry.is_aggregated or entry.dataset.order_by):
+        unique.append([USER_ID, *match_columns(entry)])
+    return unique
+
+
+def _missing(
+    everyone: pl.DataFrame, there: list[pl.DataFrame], entry: DatasetPlan
+) -> pl.DataFrame:
+    """The users without any row of a dataset that must have one."""
+    ids = everyone.select(USER_ID)
+    for rows in there:
+        ids = ids.join(rows.select(USER_ID), on=USER_ID, how="anti")
+    return ids.with_columns(pl.lit(f"{entry.name}: missing").alias(REASON))
+
+
+def _held(everyone: pl.DataFrame, holds: list[pl.DataFrame]) -> pl.DataFrame:
+    """The held users, each with the first reason by alphabet, so that it does not vary."""
+    reasons = pl.concat(holds).group_by(USER_ID).agg(pl.col(REASON).min())
+    return everyone.join(reasons, on=USER_ID, how="inner").sort(USER_ID)
+
+
+def _of_users(rows: pl.DataFrame, held: pl.DataFrame, counts: RowCounts) -> pl.DataFrame:
+    if not held.height:
+        return rows
+    kept = rows.join(held.select(USER_ID), on=USER_ID, how="anti", maintain_order="left")
+    if kept.height < rows.height:
+        counts.quarantined["user_held", ""] += rows.height - kept.height
+    return kept
+
+
+def _in_elements(
+    rows: pl.DataFrame,
+    entry: DatasetPlan,
+    plan: Plan,
+    settled: Mapping[str, pl.DataFrame],
+    counts: RowCounts,
+) -> pl.DataFrame:
+    """The rows whose element of the list around their place exists, and exists once."""
+    if not entry.matches:
+        return rows
+    columns = [USER_ID, *match_columns(entry)]
+    parents = [
+        element_keys(settled[name], plan.datasets[name], entry.matches, columns)
+        for name in entry.parent_datasets
+        if name in settled
+    ]
+    if not parents:
+        found = rows.with_columns(pl.lit(None, pl.UInt32).alias(_FOUND))
+    else:
+        elements = pl.concat(parents).group_by(columns).agg(pl.len().alias(_FOUND))
+        found = rows.join(elements, on=columns, how="left", maintain_order="left")
+    lost = found.filter(pl.col(_FOUND).is_null()).height
+    if lost and entry.dataset.orphans == "filter":
+        counts.filtered["no_element"] += lost
+    elif lost:
+        counts.quarantined["no_element", ",".join(match_columns(entry))] += lost
+    several = found.filter(pl.col(_FOUND) > 1).height
+    if several:
+        counts.quarantined["ambiguous_element", ",".join(match_columns(entry))] += several
+    return found.filter(pl.col(_FOUND) == 1).drop(_FOUND)
+
+
+def _ordered(rows: pl.DataFrame, entry: DatasetPlan, counts: RowCounts) -> pl.DataFrame:
+    """The rows in their final order; of an object's rows the first, of a list's the first few.
+
+    The order is total: what ``order_by`` and the primary key leave open, all columns decide, so
+    that it never depends on the order of arrival.
+    """
+    if entry.is_aggregated or not (entry.is_list or entry.dataset.order_by):
+        return rows
+    place = [USER_ID, *match_columns(entry)]
+    wanted = [order.split() for order in entry.dataset.order_by]
+    by = [*place, *(words[0] for words in wanted)]
+    descending = [False] * len(place) + [words[-1] == "desc" for words in wanted]
+    rest = entry.dataset.primary_key or sorted(rows.columns)
+    ties = [column for column in rest if column not in by]
+    rows = rows.sort(
+        [*by, *ties],
+        descending=[*descending, *([False] * len(ties))],
+        nulls_last=True,
+        maintain_order=False,
+    )
+    limit = entry.dataset.limit if entry.is_list else 1
+    if limit is None:
+        return rows
+    kept = rows.filter(pl.int_range(pl.len()).over(place) < limit)
+    if kept.height < rows.height:
+        why = "limit" if entry.is_list else "not_first"
+        counts.filtered[why] += rows.height - kept.height
+    return kept
