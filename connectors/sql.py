@@ -7,8 +7,11 @@ from sqlalchemy.exc import ArgumentError
 
 from connectors.base import Connector
 from connectors.postgres import PostgresConnector
+from connectors.sql_rows import RowsConnector
 from core.errors import ConfigError
 from core.pipeline import Source
+
+_ROWS = ("mysql", "mariadb", "sqlite")
 
 
 def sql_connector(name: str, source: Source) -> Connector:
@@ -18,9 +21,14 @@ def sql_connector(name: str, source: Source) -> Connector:
         ConfigError: the URL is none, or names a database that is not supported.
     """
     url = _url(name, source)
-    if url.get_backend_name() == "postgresql":
+    backend = url.get_backend_name()
+    if backend == "postgresql":
         return PostgresConnector(name, source, url)
-    raise ConfigError(f"source {name}: no")
+    if backend in _ROWS:
+        return RowsConnector(name, source, url)
+    raise ConfigError(
+        f"source {name}: no connector for {backend}; there are postgresql, {', '.join(_ROWS)}"
+    )
 
 
 def _url(name: str, source: Source) -> URL:

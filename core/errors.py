@@ -29,6 +29,7 @@ class PrefetchError(Exception):
     """The root. ``exit_code`` is what the command line returns for it."""
 
     exit_code: ClassVar[int] = 1
+    report: dict[str, object] | None = None
 
 
 class ConfigError(PrefetchError):

@@ -30,11 +30,6 @@ class Settings(BaseSettings):
         validation_alias="PREFETCH_REDIS_TIMEOUT_S",
         description="Seconds to wait for an answer from Redis.",
     )
-    redis_ca_file: Path | None = Field(
-        None,
-        validation_alias="PREFETCH_REDIS_CA_FILE",
-        description="The CA certificates for `rediss://`, where not the system's.",
-    )
     stage_dir: Path = Field(
         Path(".prefetch"),
         validation_alias="PREFETCH_STAGE_DIR",

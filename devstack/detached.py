@@ -23,8 +23,9 @@ def up(folder: Path, services: Sequence[ServiceName], environ: Mapping[str, str]
     """Start the services and leave them running; those of an earlier `up` where they run.
 
     Raises:
-        DevstackError: some of the servers of an earlier `up` have died, the folder holds
-            something else, or a server did not start. None is left running then.
+        DevstackError: an earlier `up` has started fewer servers, or some have died (those
+            that run are left alone); the folder holds something else; or a server did not
+            start (none of the new ones is left running).
     """
     private_folder(folder)
     with _locked(folder):
@@ -33,6 +34,9 @@ def up(folder: Path, services: Sequence[ServiceName], environ: Mapping[str, str]
             if state.dead:
                 gone = ", ".join(state.dead)
                 raise DevstackError(f"{gone} no longer runs: go 'down', then 'up' again")
+            known = {*state.processes, *state.external, *state.skipped}
+            if missing := ", ".join(name for name in services if name not in known):
+                raise DevstackError(f"it is up without {missing}: go 'down', then 'up' again")
             return state
         if state is not None:
             # Cut in mid-start, or all ended by a reboot. Without fsync the data are void.

@@ -95,7 +95,7 @@ def reads(
 def _needed(entry: DatasetPlan, run: RunContext) -> list[str]:
     """The columns that decide where rows end."""
     dataset = entry.dataset
-    linked = [name for name in entry.late_names if name.partition(".")[0] in dict(entry.links)]
+    linked = [f"{name}.{column}" for name, link in entry.links for column in link.columns]
     wanted = [
         *match_columns(entry),
         *dataset.primary_key,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from uuid import uuid4
+
 import polars as pl
 
-from core.records import BucketDocuments
+from core.records import BucketDocuments, LoadCounts
+from flows.checking import keep_expected
 from flows.guarding import reads, readers_of
 from flows.run_context import RunContext
+from store.writer import BucketWriter, Limits, Pass
 from transforms.columns import BUCKET, REASON, USER_ID
 from transforms.merge import bodies
 from transforms.settle import settle
@@ -42,3 +48,49 @@ def documents_of(run: RunContext, unit: list[int]) -> list[BucketDocuments]:
         for bucket in unit
         for part in [texts.filter(pl.col(BUCKET) == bucket)]
     ]
+
+
+def load_buckets(
+    run: RunContext, group: int, buckets: list[int], progress: Callable[[int], None]
+) -> tuple[LoadCounts, Counter[str]]:
+    """Writes some buckets; what the check will expect is kept in the stage.
+
+    Args:
+        group: the number of this group of buckets.
+        progress: told how many buckets are done, after each.
+
+    Returns:
+        The counts, and the users quarantined in the load by reason.
+
+    Raises:
+        FenceLost: another writer took a bucket, or a newer run has completed it.
+        TargetError: Redis can't take the documents.
+        StageError: the disk is full, or a stage file is damaged.
+    """
+    counts, quarantined = LoadCounts(), Counter[str]()
+    this = Pass(
+        epoch=run.epoch,
+        attempt=uuid4().hex,
+        schema_version=run.plan.pipeline.profile.schema_version,
+        complete=True,
+    )
+    limits = Limits(
+        batch_documents=run.settings.batch_documents, fence_wait_s=run.settings.fence_wait_s
+    )
+    run.stage.remove("expected", str(group))
+    with (
+        run.stage.writer("expected", str(group)) as expected,
+        BucketWriter(
+            run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts, limits=limits
+        ) as writer,
+    ):
+        done = 0
+        for unit in run.units(buckets):
+            for documents in documents_of(run, unit):
+                loaded = writer.load(documents, this)
+                counts += loaded.counts
+                quarantined.update(loaded.quarantined.values())
+                keep_expected(expected, loaded.expected)
+                done += 1
+                progress(done)
+    return counts, quarantined

@@ -14,6 +14,7 @@ from core.errors import ConfigError
 from core.plan import Plan
 from core.settings import Settings
 from stage.folder import Stage
+from store.client import Timeouts
 from store.keys import Keys
 from transforms.normalise import Hook
 
@@ -22,8 +23,8 @@ from transforms.normalise import Hook
 class RunContext:
     """One run of a pipeline.
 
-    ``attempt`` tells a run from its own repetition under the same epoch; ``lookups`` are filled
-    once the reference datasets are staged.
+    ``redis_run_id`` is the server process that preflight met: what another one holds is not to be
+    trusted. ``lookups`` are filled once the reference datasets are staged.
     """
 
     plan: Plan
@@ -32,7 +33,18 @@ class RunContext:
     keys: Keys
     stage: Stage
     epoch: int
+    redis_run_id: str | None = None
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is, with its password."""
+        return self.settings.redis_url.get_secret_value()
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long to wait for Redis."""
+        return Timeouts(answer_s=self.settings.redis_timeout_s)
 
     @property
     def buckets(self) -> int:

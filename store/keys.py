@@ -57,7 +57,7 @@ class Keys:
         self.epoch = self._control("epoch")
         self.opening = self._control("opening")
         self.bucket_count = self._control("buckets")
-        self.runs = self._control("runs")
+        self.runs = runs_key(profile.name)
 
     def profile(self, user_id: str) -> bytes:
         """The key of a user's profile."""
@@ -69,12 +69,17 @@ class Keys:
         before, behind = self._credential
         return f"{before}{encoded(user_id)}{behind}".encode()
 
-    def both(self, user_id: str) -> tuple[bytes, bytes]:
-        """The keys of a user's profile and credential."""
-        name = encoded(user_id)
+    def both(self, user_ids: list[str]) -> tuple[list[bytes], list[bytes]]:
+        """The keys of some users' profiles, and of their credentials."""
+        names = user_ids
+        if not _PLAIN.fullmatch("".join(user_ids)):
+            names = [encoded(user_id) for user_id in user_ids]
         before, behind = self._profile
         first, last = self._credential
-        return f"{before}{name}{behind}".encode(), f"{first}{name}{last}".encode()
+        return (
+            [f"{before}{name}{behind}".encode() for name in names],
+            [f"{first}{name}{last}".encode() for name in names],
+        )
 
     def user_id_of(self, profile_key: bytes) -> str | None:
         """The user whose profile has this key; None where no user id encodes to it."""
@@ -122,6 +127,11 @@ class Keys:
 
     def _control(self, rest: str) -> bytes:
         return f"prefetch:{self.name}:{rest}".encode()
+
+
+def runs_key(profile: str) -> bytes:
+    """A list: the reports of the last runs; known by the profile's name alone."""
+    return f"prefetch:{profile}:runs".encode()
 
 
 def _halves(template: str) -> tuple[str, str]:

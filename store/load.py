@@ -9,13 +9,12 @@ from core.document import digest
 from core.records import BucketDocuments
 from store.keys import Keys
 from store.lanes import WRONG_TYPE, Write
-from store.look import Looker, UserKeys
+from store.look import NOTHING, USERS_AT_ONCE, Looker, Stored, Users
 from store.outcome import Expected, Loaded, Removed
-from store.plan import Planner, User
+from store.plan import Documents, Planner
 from store.wire import Wire
 
 DAMAGED = "damaged"
-HELD_AT_ONCE = 32
 
 
 class Load:
@@ -25,48 +24,56 @@ class Load:
         self, keys: Keys, bucket: int, planner: Planner, looker: Looker, control: Wire
     ) -> None:
         self._keys, self._planner, self._looker, self._control = keys, planner, looker, control
-        self._expected = Expected(bucket, planner.sealer.epoch)
+        sealer = planner.sealer
+        self._expected = Expected(bucket, sealer.epoch, sealer.schema_version)
         self._quarantined: dict[str, str] = {}
 
     def profiles(self, documents: BucketDocuments) -> Iterator[Write]:
         """What to write for the users who have documents."""
-        for user, stored in self._looker.look(self._users(documents)):
-            if stored is not None and stored.wrong_type:
-                self._quarantined[user.user_id] = WRONG_TYPE
-                continue
-            self._expected.add(user.user_id, user.digest, user.credential_digest)
-            write = self._planner.write(user, stored)
-            if write is not None:
-                yield write
+        expected = self._expected
+        for users, stored in self._looker.look(self._documents(documents)):
+            if stored is not None and any([found.wrong_type for found in stored]):
+                self._quarantine(users, stored)
+            expected.user_ids += users.user_ids
+            expected.profiles += users.digests
+            expected.credentials += users.credential_digests
+            yield from self._planner.write(users, stored)
 
     def holds(self, documents: BucketDocuments) -> Iterator[Write]:
         """What marks the users whose old documents stay."""
-        users = (UserKeys.of(user_id, self._keys) for user_id in documents.held)
-        found = (user for user in self._old_to_hold(users))
-        while chunk := list(islice(found, HELD_AT_ONCE)):
-            gets = [("JSON.GET", key) for user in chunk for key in (user.key, user.credential_key)]
+        for users, stored in self._looker.look(self._users(documents.held)):
+            self._quarantine(users, stored or [])
+            old = [place for place in range(len(users.keys)) if self._has_old(users, stored, place)]
+            if not old:
+                continue
+            gets = [
+                ("JSON.GET", key)
+                for place in old
+                for key in (users.keys[place], users.credential_keys[place])
+            ]
             whole = self._control.ask_all(*gets)
-            for position, user in enumerate(chunk):
-                reason = documents.held[user.user_id]
+            for position, place in enumerate(old):
+                user_id = users.user_ids[place]
                 both = whole[2 * position : 2 * position + 2]
-                held = self._planner.hold(user, reason, both)
+                held = self._planner.hold(users, place, documents.held[user_id], both)
                 if held is None:
-                    self._quarantined[user.user_id] = DAMAGED
+                    self._quarantined[user_id] = DAMAGED
                     continue
-                self._expected.add(user.user_id, held.profile, held.credential)
+                self._expected.add(user_id, held.profile, held.credential)
                 if held.write is not None:
                     yield held.write
 
     def removals(self, user_ids: Iterable[str]) -> Iterator[Write]:
         """What deletes users and marks them as removed."""
-        users = (UserKeys.of(user_id, self._keys) for user_id in user_ids)
-        for user, stored in self._looker.look(users):
-            if stored is not None and stored.wrong_type:
-                self._quarantined[user.user_id] = WRONG_TYPE
-                continue
-            write = self._planner.remove(user, stored)
-            if write is not None:
-                yield write
+        for users, stored in self._looker.look(self._users(user_ids)):
+            self._quarantine(users, stored or [])
+            for place, user_id in enumerate(users.user_ids):
+                if user_id in self._quarantined:
+                    continue
+                found = NOTHING if stored is None else stored[place]
+                write = self._planner.remove(users, place, found)
+                if write is not None:
+                    yield write
 
     def loaded(self, failed: list[tuple[Write, str]]) -> Loaded:
         """What became of the bucket; ``failed`` are writes that Redis refused singly."""
@@ -74,7 +81,7 @@ class Load:
         for write, reason in failed:
             self._quarantined[write.user_id] = reason
             setattr(counts, write.kind, getattr(counts, write.kind) - 1)
-        return Loaded(counts, self._expected, self._quarantined)
+        return Loaded(counts, self._expected.without(self._quarantined), self._quarantined)
 
     def removed(self) -> Removed:
         """What became of the users to remove."""
@@ -83,26 +90,41 @@ class Load:
             planner.removed, planner.absent, planner.counts.superseded, self._quarantined
         )
 
-    def _users(self, documents: BucketDocuments) -> Iterator[User]:
-        both, version = self._keys.both, self._planner.sealer.schema_version
-        for user_id, body, credential in zip(
-            documents.user_ids, documents.bodies, documents.credentials, strict=True
-        ):
-            key, credential_key = both(user_id)
-            seal = None if credential is None else digest(credential, version)
-            yield User(
-                user_id, key, credential_key, body, digest(body, version), credential, seal
+    def _documents(self, documents: BucketDocuments) -> Iterator[Documents]:
+        version = self._planner.sealer.schema_version
+        for start in range(0, len(documents.user_ids), USERS_AT_ONCE):
+            part = slice(start, start + USERS_AT_ONCE)
+            user_ids, bodies = documents.user_ids[part], documents.bodies[part]
+            credentials = documents.credentials[part]
+            yield Documents(
+                user_ids,
+                *self._keys.both(user_ids),
+                bodies,
+                [digest(body, version) for body in bodies],
+                credentials,
+                [None if body is None else digest(body, version) for body in credentials],
             )
 
-    def _old_to_hold(self, users: Iterable[UserKeys]) -> Iterator[UserKeys]:
-        for user, stored in self._looker.look(users):
-            if stored is not None and stored.wrong_type:
-                self._quarantined[user.user_id] = WRONG_TYPE
-            elif stored is not None and stored.epoch > self._planner.sealer.epoch:
-                self._planner.superseded(stored)
-                self._expected.add(user.user_id, None, None)
-            elif stored is None or (stored.profile is None and stored.credential is None):
-                self._planner.counts.held += 1
-                self._expected.add(user.user_id, None, None)
-            else:
-                yield user
+    def _users(self, user_ids: Iterable[str]) -> Iterator[Users]:
+        source = iter(user_ids)
+        while chunk := list(islice(source, USERS_AT_ONCE)):
+            yield Users(chunk, *self._keys.both(chunk))
+
+    def _quarantine(self, users: Users, stored: list[Stored]) -> None:
+        for user_id, found in zip(users.user_ids, stored, strict=False):
+            if found.wrong_type:
+                self._quarantined[user_id] = WRONG_TYPE
+
+    def _has_old(self, users: Users, stored: list[Stored] | None, place: int) -> bool:
+        """Whether a held user has documents that this run may mark; counts the others."""
+        found = NOTHING if stored is None else stored[place]
+        if found.wrong_type:
+            return False
+        if found.epoch > self._planner.sealer.epoch:
+            self._planner.superseded(found)
+        elif found.profile is None and found.credential is None:
+            self._planner.counts.held += 1
+        else:
+            return True
+        self._expected.add(users.user_ids[place], None, None)
+        return False

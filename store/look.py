@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Any, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import redis.exceptions as driver
 
 from core.document import Meta, parse_meta
 from store.driver_errors import mapped
-from store.keys import Keys
-from store.resp import packed
+from store.resp import bulk
 from store.wire import Question, Wire, answers
 
 USERS_AT_ONCE = 50
@@ -25,29 +24,16 @@ NEVER = -1
 UNMARKED = Meta(0, NEVER, "")
 """Stands for a stored document without a ``_meta`` of ours: any run may replace it."""
 
-
-class HasKeys(Protocol):
-    """A user by id and keys."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def key(self) -> bytes: ...
-    @property
-    def credential_key(self) -> bytes: ...
+_NOT_WRONG = (b"none", b"ReJSON-RL")
 
 
-class UserKeys(NamedTuple):
-    """A user's keys, and no documents."""
+@dataclass(slots=True)
+class Users:
+    """Some users and their keys, as parallel lists."""
 
-    user_id: str
-    key: bytes
-    credential_key: bytes
-
-    @classmethod
-    def of(cls, user_id: str, keys: Keys) -> UserKeys:
-        """The keys of a user."""
-        return cls(user_id, *keys.both(user_id))
+    user_ids: list[str]
+    keys: list[bytes]
+    credential_keys: list[bytes]
 
 
 class Stored(NamedTuple):
@@ -66,7 +52,9 @@ class Stored(NamedTuple):
         return max(profile, credential, self.removed_epoch)
 
 
-Item = TypeVar("Item", bound=HasKeys)
+NOTHING = Stored(None, None)
+
+SomeUsers = TypeVar("SomeUsers", bound=Users)
 
 
 class Looker:
@@ -84,42 +72,39 @@ class Looker:
     ) -> None:
         self._wire, self._control, self._marks, self._tick = wire, control, marks, tick
 
-    def look(self, items: Iterable[Item]) -> Iterator[tuple[Item, Stored | None]]:
-        """Each item with what is stored; None where Redis holds nothing of the user."""
-        questions = map(_question, _chunks(items))
-        for chunk, replies in answers(self._wire, questions, QUESTIONS_AHEAD, "JSON.MGET"):
+    def look(self, groups: Iterable[SomeUsers]) -> Iterator[tuple[SomeUsers, list[Stored] | None]]:
+        """Each group with what is stored; None where Redis holds nothing of any of its users."""
+        questions = map(_question, groups)
+        for users, replies in answers(self._wire, questions, QUESTIONS_AHEAD, "JSON.MGET"):
             self._tick()
-            yield from self._told(chunk, *replies)
+            yield users, self._told(users, *replies)
 
     def _told(
-        self, chunk: list[Item], profiles: Any, credentials: Any, existing: Any
-    ) -> Iterator[tuple[Item, Stored | None]]:
+        self, users: Users, profiles: Any, credentials: Any, existing: Any
+    ) -> list[Stored] | None:
         for reply in (profiles, credentials, existing):
             if isinstance(reply, driver.ResponseError):
                 raise mapped(reply, "JSON.MGET")
-        documents = 2 * len(chunk) - profiles.count(None) - credentials.count(None)
-        wrong = self._wrong_keys(chunk, profiles, credentials) if existing != documents else ()
-        for item, profile, credential in zip(chunk, profiles, credentials, strict=True):
-            removed = self._marks.get(item.user_id.encode(), NEVER) if self._marks else NEVER
-            is_wrong = bool(wrong) and (item.key in wrong or item.credential_key in wrong)
-            if profile is None and credential is None and removed == NEVER and not is_wrong:
-                yield item, None
-            else:
-                yield item, Stored(_meta(profile), _meta(credential), removed, is_wrong)
+        if existing == 0 and not self._marks:
+            return None
+        documents = 2 * len(profiles) - profiles.count(None) - credentials.count(None)
+        stored = list(map(Stored, map(_meta, profiles), map(_meta, credentials)))
+        if self._marks:
+            removed = [self._marks.get(user_id.encode(), NEVER) for user_id in users.user_ids]
+            stored = [s._replace(removed_epoch=e) for s, e in zip(stored, removed, strict=True)]
+        if existing != documents:
+            stored = self._with_wrong_types(users, stored)
+        return stored
 
-    def _wrong_keys(self, chunk: list[Item], profiles: Any, credentials: Any) -> set[bytes]:
-        """Of the keys without a JSON document, those that exist: they hold another type."""
-        silent = [i.key for i, text in zip(chunk, profiles, strict=True) if text is None]
-        silent += [
-            i.credential_key for i, text in zip(chunk, credentials, strict=True) if text is None
+    def _with_wrong_types(self, users: Users, stored: list[Stored]) -> list[Stored]:
+        """Looks up the types of keys without a JSON document."""
+        both = zip(users.keys, users.credential_keys, strict=True)
+        commands = [("TYPE", key) for pair in both for key in pair]
+        wrong = [kind not in _NOT_WRONG for kind in self._control.ask_all(*commands)]
+        return [
+            found._replace(wrong_type=wrong[2 * place] or wrong[2 * place + 1])
+            for place, found in enumerate(stored)
         ]
-        if not silent:
-            return set()
-        types = self._control.ask_all(*(("TYPE", key) for key in silent))
-        return {key for key, kind in zip(silent, types, strict=True) if kind not in _NOT_WRONG}
-
-
-_NOT_WRONG = (b"none", b"ReJSON-RL")
 
 
 def _meta(reply: bytes | None) -> Meta | None:
@@ -129,18 +114,14 @@ def _meta(reply: bytes | None) -> Meta | None:
     return parse_meta(reply[1:-1]) or UNMARKED
 
 
-def _question(chunk: list[Item]) -> Question[list[Item]]:
-    profiles = [item.key for item in chunk]
-    credentials = [item.credential_key for item in chunk]
-    commands = (
-        packed("JSON.MGET", *profiles, "$._meta"),
-        packed("JSON.MGET", *credentials, "$._meta"),
-        packed("EXISTS", *profiles, *credentials),
+def _question(users: SomeUsers) -> Question[SomeUsers]:
+    size = len(users.keys)
+    profiles, credentials = bulk(users.keys), bulk(users.credential_keys)
+    commands = b"".join(
+        (
+            b"*%d\r\n$9\r\nJSON.MGET\r\n%b$7\r\n$._meta\r\n" % (size + 2, profiles),
+            b"*%d\r\n$9\r\nJSON.MGET\r\n%b$7\r\n$._meta\r\n" % (size + 2, credentials),
+            b"*%d\r\n$6\r\nEXISTS\r\n%b%b" % (2 * size + 1, profiles, credentials),
+        )
     )
-    return Question(b"".join(commands), len(commands), chunk)
-
-
-def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    source = iter(items)
-    while chunk := list(islice(source, USERS_AT_ONCE)):
-        yield chunk
+    return Question(commands, 3, users)

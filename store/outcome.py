@@ -18,6 +18,7 @@ class Expected:
 
     bucket: int
     epoch: int
+    schema_version: int
     user_ids: list[str] = field(default_factory=list)
     profiles: list[str | None] = field(default_factory=list)
     credentials: list[str | None] = field(default_factory=list)
@@ -27,6 +28,16 @@ class Expected:
         self.user_ids.append(user_id)
         self.profiles.append(profile)
         self.credentials.append(credential)
+
+    def without(self, user_ids: Mapping[str, str]) -> Expected:
+        """The same but for some users."""
+        if not user_ids:
+            return self
+        rest = Expected(self.bucket, self.epoch, self.schema_version)
+        for user_id, *digests in zip(self.user_ids, self.profiles, self.credentials, strict=True):
+            if user_id not in user_ids:
+                rest.add(user_id, *digests)
+        return rest
 
 
 @dataclass(frozen=True)

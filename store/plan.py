@@ -9,19 +9,18 @@ from typing import NamedTuple
 from core.document import DIGEST_LENGTH, Meta, digest, meta_text, opened
 from core.records import LoadCounts
 from store.lanes import Batch, Write
-from store.look import NEVER, Stored, UserKeys
+from store.look import NEVER, NOTHING, Stored, Users
 from store.resp import packed
 
-class User(NamedTuple):
-    """A user's keys, and what is to stand there."""
 
-    user_id: str
-    key: bytes
-    credential_key: bytes
-    body: bytes
-    digest: str
-    credential: bytes | None
-    credential_digest: str | None
+@dataclass(slots=True)
+class Documents(Users):
+    """Some users, and what is to stand under their keys."""
+
+    bodies: list[bytes]
+    digests: list[str]
+    credentials: list[bytes | None]
+    credential_digests: list[str | None]
 
 
 class Held(NamedTuple):
@@ -41,13 +40,19 @@ class Sealer:
         text = b',"_meta":' + meta_text(Meta(schema_version, epoch, empty)) + b"}"
         self._before, self._behind = text.split(empty.encode())
         self._added = len(text)
+        self._behind += b"\r\n"
 
-    def document(self, key: bytes, body: bytes, its_digest: str) -> tuple[bytes, int]:
-        """The command that writes a whole document, and the document's size in bytes."""
-        size = len(body) + self._added
-        head = b"*4\r\n$8\r\nJSON.SET\r\n$%d\r\n%b\r\n$1\r\n$\r\n$%d\r\n" % (len(key), key, size)
-        text = b"".join((head, body, self._before, its_digest.encode(), self._behind, b"\r\n"))
-        return text, size
+    def document(self, key: bytes, body: bytes, its_digest: str) -> bytes:
+        """The command that writes a whole document."""
+        return b"*4\r\n$8\r\nJSON.SET\r\n$%d\r\n%b\r\n$1\r\n$\r\n$%d\r\n%b%b%b%b" % (
+            len(key),
+            key,
+            len(body) + self._added,
+            body,
+            self._before,
+            its_digest.encode(),
+            self._behind,
+        )
 
     def meta(self, key: bytes, meta: Meta) -> bytes:
         """The command that writes nothing but a document's ``_meta``, with the run's epoch."""
@@ -63,50 +68,70 @@ class Planner:
         marks_key: the hash of the bucket's removal marks.
         raise_epoch: give unchanged documents the run's epoch.
         rewrite: users to write even where nothing has changed.
+        persist: take TTLs from the keys that are written (JSON.SET keeps them).
     """
 
     sealer: Sealer
     marks_key: bytes
     raise_epoch: bool = False
     rewrite: Collection[str] = ()
+    persist: bool = True
     counts: LoadCounts = field(default_factory=LoadCounts)
     removed: int = 0
     absent: int = 0
     highest: int = NEVER
     """The highest epoch seen above the run's own."""
 
-    def write(self, user: User, stored: Stored | None) -> Write | None:
-        """What to write for a user with a profile; None for nothing.
+    def write(self, users: Documents, stored: list[Stored] | None) -> Iterator[Write]:
+        """What to write for some users.
 
         Args:
-            stored: None for a user of whom Redis holds nothing.
+            stored: None where Redis holds nothing of any of them.
         """
-        if stored is not None:
-            if stored.epoch > self.sealer.epoch:
-                self.superseded(stored)
-                return None
-            if self._same(user, stored):
-                self.counts.unchanged += 1
-                return self._raised(user, stored)
-        command, size = self.sealer.document(user.key, user.body, user.digest)
-        commands = [command]
-        if user.credential is not None and user.credential_digest is not None:
-            command, more = self.sealer.document(
-                user.credential_key, user.credential, user.credential_digest
+        counts, document = self.counts, self.sealer.document
+        for place, (user_id, key, body, digest_, credential, credential_digest) in enumerate(
+            zip(
+                users.user_ids,
+                users.keys,
+                users.bodies,
+                users.digests,
+                users.credentials,
+                users.credential_digests,
+                strict=True,
             )
-            commands.append(command)
-            size += more
-        self.counts.bytes_written += size
-        oks = len(commands)
-        if stored is not None:
-            commands += self._clearing(user, stored)
-        if stored is None or stored.profile is None:
-            self.counts.created += 1
-            return Write(user.user_id, b"".join(commands), len(commands), oks, "created")
-        self.counts.updated += 1
-        return Write(user.user_id, b"".join(commands), len(commands), oks, "updated")
+        ):
+            found = NOTHING if stored is None else stored[place]
+            if found is not NOTHING:
+                if found.wrong_type:
+                    continue
+                if found.epoch > self.sealer.epoch:
+                    self.superseded(found)
+                    continue
+                if self._same(user_id, digest_, credential_digest, found):
+                    counts.unchanged += 1
+                    if self.raise_epoch and (raised := self._raised(users, place, found)):
+                        yield raised
+                    continue
+            command = document(key, body, digest_)
+            commands = oks = 1
+            if credential is not None and credential_digest is not None:
+                command += document(users.credential_keys[place], credential, credential_digest)
+                commands = oks = 2
+            counts.bytes_written += len(command)
+            kind = "created" if found.profile is None else "updated"
+            if found is not NOTHING:
+                clearing = self._clearing(users, place, found)
+                commands += len(clearing)
+                command = b"".join((command, *clearing))
+            if kind == "created":
+                counts.created += 1
+            else:
+                counts.updated += 1
+            yield Write(user_id, command, commands, oks, kind)
 
-    def hold(self, user: UserKeys, reason: str, documents: list[bytes | None]) -> Held | None:
+    def hold(
+        self, users: Users, place: int, reason: str, documents: list[bytes | None]
+    ) -> Held | None:
         """What marks a stored user as held; None where a stored document is damaged.
 
         Args:
@@ -114,7 +139,9 @@ class Planner:
         """
         commands: list[bytes] = []
         digests: list[str | None] = []
-        for key, text in zip((user.key, user.credential_key), documents, strict=True):
+        for key, text in zip(
+            (users.keys[place], users.credential_keys[place]), documents, strict=True
+        ):
             if text is None:
                 digests.append(None)
                 continue
@@ -131,42 +158,47 @@ class Planner:
         write = None
         if commands:
             text = b"".join(commands)
-            write = Write(user.user_id, text, len(commands), len(commands) // 2, "held")
+            oks = len(commands) // 2
+            write = Write(users.user_ids[place], text, len(commands), oks, "held")
         return Held(write, digests[0], digests[1])
 
-    def remove(self, user: UserKeys, stored: Stored | None) -> Write | None:
+    def remove(self, users: Users, place: int, stored: Stored) -> Write | None:
         """What deletes a user and marks him as removed; None where this run may not."""
-        if stored is not None and stored.epoch >= self.sealer.epoch:
+        if stored.epoch >= self.sealer.epoch:
             self.superseded(stored)
             return None
+        user_id = users.user_ids[place]
         commands = (
-            packed("DEL", user.key, user.credential_key),
-            packed("HSET", self.marks_key, user.user_id, self.sealer.epoch),
+            packed("DEL", users.keys[place], users.credential_keys[place]),
+            packed("HSET", self.marks_key, user_id, self.sealer.epoch),
         )
-        there = stored is not None and (stored.profile or stored.credential)
-        self.removed += bool(there)
+        there = stored.profile is not None or stored.credential is not None
+        self.removed += there
         self.absent += not there
-        return Write(user.user_id, b"".join(commands), len(commands), 0, "removed")
+        return Write(user_id, b"".join(commands), len(commands), 0, "removed")
 
     def superseded(self, stored: Stored) -> None:
         """Counts a user whom a newer run has written or removed."""
         self.counts.superseded += 1
         self.highest = max(self.highest, stored.epoch)
 
-    def _same(self, user: User, stored: Stored) -> bool:
+    def _same(
+        self, user_id: str, digest_: str, credential_digest: str | None, stored: Stored
+    ) -> bool:
         profile, credential = stored.profile, stored.credential
         return (
             profile is not None
-            and profile.digest == user.digest
-            and (None if credential is None else credential.digest) == user.credential_digest
+            and profile.digest == digest_
+            and (None if credential is None else credential.digest) == credential_digest
             and stored.removed_epoch == NEVER
-            and user.user_id not in self.rewrite
+            and user_id not in self.rewrite
         )
 
-    def _raised(self, user: User, stored: Stored) -> Write | None:
-        if not self.raise_epoch:
-            return None
-        both = ((user.key, stored.profile), (user.credential_key, stored.credential))
+    def _raised(self, users: Documents, place: int, stored: Stored) -> Write | None:
+        both = (
+            (users.keys[place], stored.profile),
+            (users.credential_keys[place], stored.credential),
+        )
         commands = [
             self.sealer.meta(key, meta)
             for key, meta in both
@@ -175,18 +207,18 @@ class Planner:
         if not commands:
             return None
         count = len(commands)
-        return Write(user.user_id, b"".join(commands), count, count, "unchanged")
+        return Write(users.user_ids[place], b"".join(commands), count, count, "unchanged")
 
-    def _clearing(self, user: User, stored: Stored) -> list[bytes]:
+    def _clearing(self, users: Documents, place: int, stored: Stored) -> list[bytes]:
         """Commands against what a whole document leaves: a TTL, a credential, a removal mark."""
+        key, user_id = users.credential_keys[place], users.user_ids[place]
         commands = []
-        if stored.profile is not None:
-            commands.append(packed("PERSIST", user.key))
-        if stored.credential is not None:
-            verb = "DEL" if user.credential is None else "PERSIST"
-            commands.append(packed(verb, user.credential_key))
+        if stored.credential is not None and users.credentials[place] is None:
+            commands.append(packed("DEL", key))
+        if self.persist or user_id in self.rewrite:
+            commands += [packed("PERSIST", users.keys[place]), packed("PERSIST", key)]
         if stored.removed_epoch != NEVER:
-            commands.append(packed("HDEL", self.marks_key, user.user_id))
+            commands.append(packed("HDEL", self.marks_key, user_id))
         return commands
 
 

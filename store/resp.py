@@ -18,6 +18,11 @@ def packed(*arguments: Argument) -> bytes:
     return b"".join(parts)
 
 
+def bulk(arguments: list[bytes]) -> bytes:
+    """Arguments without a command's head."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments])
+
+
 def watch_and_get(key: bytes) -> bytes:
     """WATCH and GET of the same key: two commands."""
     return packed("WATCH", key) + packed("GET", key)

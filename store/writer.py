@@ -87,9 +87,7 @@ class BucketWriter:
         for wire in (self._control, self._looking, *(lane.wire for lane in self._lanes)):
             wire.drop()
 
-    def load(
-        self, documents: BucketDocuments, this: Pass, rewrite: Collection[str] = ()
-    ) -> Loaded:
+    def load(self, documents: BucketDocuments, this: Pass, rewrite: Collection[str] = ()) -> Loaded:
         """Makes Redis hold these documents, writing only what differs.
 
         Args:

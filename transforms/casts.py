@@ -3,7 +3,7 @@
 A value is never changed to make it fit. What can't be held exactly is null in the result, and
 beside it stands a reason: one of a few short words, never the value. Rules: docs of each kind in
 ``casts_text``, ``casts_ids``, ``casts_numbers``, ``casts_decimals``, ``casts_times``,
-``casts_json`` and ``casts_user_id``.
+``casts_json``, ``casts_arrays`` and ``casts_user_id``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from core.pipeline import Column
 from core.values import NUMBER_DIGITS, ColumnType, Kind
+from transforms.casts_arrays import cast_array
 from transforms.casts_decimals import DIGITS, cast_decimal, decimal_judge, fixed_scale
 from transforms.casts_ids import (
     cast_objectid,
@@ -23,7 +24,7 @@ from transforms.casts_ids import (
     objectid_judge,
     uuid_judge,
 )
-from transforms.casts_json import cast_array, cast_json, json_judge
+from transforms.casts_json import cast_json, json_judge
 from transforms.casts_numbers import (
     boolean_judge,
     cast_boolean,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
@@ -58,6 +59,11 @@ def decimal_of(value: Any, garbage: str) -> Decimal:
     return found
 
 
+def holds(found: float, exact: Decimal) -> bool:
+    """Whether the double's shortest text is the decimal's value."""
+    return math.isfinite(found) and Decimal(repr(found)) == exact
+
+
 def decimal_judge(wanted: Wanted) -> Judge:
     """The rule for decimals: a Decimal of the scale, or plain text where that is unknown."""
     scale = fixed_scale(wanted.target)
@@ -93,9 +99,7 @@ def plain_notation(value: Decimal) -> str:
 def cast_decimal(series: pl.Series, wanted: Wanted) -> Cast:
     """Decimals from text, integers, decimals and floats (by their shortest text)."""
     scale, dtype = fixed_scale(wanted.target), series.dtype
-    if dtype == pl.Decimal:
-        series = series.cast(pl.String)
-    elif dtype == pl.Float32:
+    if dtype in (pl.Decimal, pl.Float32):
         series = series.cast(pl.String)
     elif not (dtype == pl.String or dtype.is_integer() or dtype == pl.Float64):
         return refuse(series, nulls(series, pl.String()), "not_a_decimal")

@@ -151,7 +151,9 @@ def instants_of_text(texts: pl.Series, zone: str | None) -> pl.Series:
     naive = matches(texts, f"{_DATE}(?:{_TIME})?")
     local = pl.Series(only(texts, naive).to_arrow().cast(pa.timestamp("us")))
     found = instants(local, zone)
-    return _aware(only(texts, aware)).zip_with(aware.fill_null(False), found) if aware.any() else found
+    if not aware.any():
+        return found
+    return _aware(only(texts, aware)).zip_with(aware.fill_null(False), found)
 
 
 def _aware(texts: pl.Series) -> pl.Series:

@@ -1,22 +1,19 @@
-"""Casts to json and arrays: JSON text whose values any reader gets unchanged."""
+"""The cast to json: JSON text whose values any reader gets unchanged."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import polars as pl
 
-from core.values import SAFE_INTEGER, ColumnType, Kind
-from transforms.casts_decimals import holds
+from core.values import SAFE_INTEGER
+from transforms.casts_numbers import holds
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, refuse_all, settle
-from transforms.casts_text import NUL, clean_value
+from transforms.casts_text import NUL
 
 DEPTH = 100
 """Levels of arrays and objects in a value; RedisJSON refuses documents of more than 128."""
@@ -147,16 +144,6 @@ def json_judge(wanted: Wanted) -> Judge:
     return judge
 
 
-def item_json_judge(wanted: Wanted) -> Judge:
-    """The rule for items of any kind within an array, texts among them."""
-
-    def judge(value: Any) -> Any:
-        inspect(value)
-        return value
-
-    return judge
-
-
 def cast_json(series: pl.Series, wanted: Wanted) -> Cast:
     """Canonical JSON text."""
     judge = json_judge(wanted)
@@ -181,99 +168,3 @@ def _plainly_good(text: str) -> str | None:
         return None
     same = found == text or "".join(found.split()) == "".join(text.split())
     return found if same else None
-
-
-ItemJudge = Callable[[Kind], Callable[[Wanted], Judge]]
-"""Gives the rule's maker for a kind of items."""
-
-
-def cast_array(series: pl.Series, wanted: Wanted, judge_of: ItemJudge) -> Cast:
-    """Canonical text of JSON arrays, each item by the rule of the items' kind."""
-    judge = _array_judge(wanted, judge_of)
-    if series.dtype != pl.String and not isinstance(series.dtype, pl.List | pl.Array):
-        return refuse_all(series, pl.String(), "not_an_array")
-    return settle(series, nulls(series, pl.String()), judge)
-
-
-def _array_judge(wanted: Wanted, judge_of: ItemJudge) -> Judge:
-    kind = wanted.target.item or "json"
-    judge = item_json_judge(wanted) if kind == "json" else judge_of(kind)(_of_items(wanted, kind))
-    keeps_text = kind == "string" and not _cleans(wanted)
-
-    def one(value: Any) -> Any:
-        value = value if kind in ("password_hash", "json") else clean_value(value, wanted.column)
-        if value is None:
-            return None
-        if kind == "integer" and not (isinstance(value, int | str) and not isinstance(value, bool)):
-            raise Unfit("not_an_integer")
-        return _writable(judge(value))
-
-    def judge_array(value: Any) -> str:
-        if keeps_text and isinstance(value, str) and (same := _plain_texts(value)) is not None:
-            return same
-        items = _items(value) if isinstance(value, str) else value
-        if not isinstance(items, list):
-            raise Unfit("not_an_array")
-        return canonical([one(item) for item in items])
-
-    return judge_array
-
-
-def _cleans(wanted: Wanted) -> bool:
-    column = wanted.column
-    return column.trim or column.case is not None or bool(column.null_values)
-
-
-def _of_items(wanted: Wanted, kind: Kind) -> Wanted:
-    delivered = wanted.delivered
-    source = ColumnType(delivered.item) if delivered is not None and delivered.item else None
-    target = ColumnType(kind, wanted.target.precision, wanted.column.scale)
-    return replace(wanted, delivered=source, target=target)
-
-
-def _plain_texts(text: str) -> str | None:
-    """The canonical text of an array of nothing but strings, without U+0000; else None."""
-    try:
-        items = orjson.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(items, list) or NUL in text or "\\u0000" in text:
-        return None
-    return orjson.dumps(items).decode() if all(type(item) is str for item in items) else None
-
-
-def _items(text: str) -> Any:
-    """The array in a JSON text; numbers become floats where a double holds them unchanged."""
-    try:
-        found = read_exactly(text)
-        orjson.loads(text)  # refuses what Python's own reader lets pass, such as half surrogates
-    except orjson.JSONDecodeError:
-        raise Unfit("not_an_array") from None
-    except Unfit as unfit:
-        raise Unfit("not_an_array" if unfit.reason == "not_json" else unfit.reason) from None
-    return found
-
-
-def _writable(value: Any) -> Any:
-    """A typed item as JSON has it."""
-    match value:
-        case datetime():
-            return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-        case date():
-            return value.isoformat()
-        case Decimal():
-            return format(value, "f")
-        case list() | dict():
-            return _doubles(value)
-    return value
-
-
-def _doubles(value: Any) -> Any:
-    match value:
-        case list():
-            return [_doubles(item) for item in value]
-        case dict():
-            return {key: _doubles(item) for key, item in value.items()}
-        case Decimal():
-            return float(value)
-    return value

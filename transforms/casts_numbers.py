@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from core.values import NUMBER_DIGITS, SAFE_INTEGER
-from transforms.casts_decimals import decimal_of
+from transforms.casts_decimals import decimal_of, holds
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, only, refuse, refuse_all, settle
 from transforms.casts_text import matches
 
@@ -124,11 +124,6 @@ def double_of(exact: Decimal) -> float:
     if len(digits) > NUMBER_DIGITS or not holds(found, exact):
         raise Unfit("inexact_number")
     return found + 0.0
-
-
-def holds(found: float, exact: Decimal) -> bool:
-    """Whether the double's shortest text is the decimal's value."""
-    return math.isfinite(found) and Decimal(repr(found)) == exact
 
 
 def cast_number(series: pl.Series, wanted: Wanted) -> Cast:

@@ -78,7 +78,8 @@ def settle(series: pl.Series, values: pl.Series, judge: Judge) -> Cast:
     settled = values.clone().scatter(rows, pl.Series(found, dtype=values.dtype))
     if all(reason is None for reason in reasons):
         return Cast(settled)
-    return Cast(settled, nulls(series, pl.String()).scatter(rows, pl.Series(reasons, dtype=pl.String)))
+    told = pl.Series(reasons, dtype=pl.String)
+    return Cast(settled, nulls(series, pl.String()).scatter(rows, told))
 
 
 def refuse(series: pl.Series, values: pl.Series, reason: str) -> Cast:

@@ -18,6 +18,8 @@ LONGEST_BYTES = 512
 
 _CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
 
+_COLUMN = Column.model_validate({})
+
 # Patterns that mean the same to Rust's engine, which is fast, and to Python's, which decides
 _ATOM = r"(?:\[[A-Za-z0-9_-]+\]|\\d|[A-Za-z0-9_-])"
 _SAME_IN_BOTH = re.compile(rf"\^?(?:{_ATOM}(?:\{{[0-9]{{1,3}}(?:,[0-9]{{1,3}})?\}}|[+*?])?)*\$?")
@@ -34,7 +36,7 @@ def cast_user_id(series: pl.Series, spec: UserId) -> Cast:
     if spec.type == "string":
         cast = _string(series, spec)
     else:
-        wanted = Wanted(Column(), None, ColumnType(spec.type), None)  # type: ignore[call-arg]
+        wanted = Wanted(_COLUMN, None, ColumnType(spec.type), None)
         kinds = {"integer": cast_integer, "uuid": cast_uuid, "objectid": cast_objectid}
         cast = kinds[spec.type](series, wanted)
     if spec.pattern is None:

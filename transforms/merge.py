@@ -217,9 +217,8 @@ def _elements(
         values, is_text = json_ready(
             frame[entry.dataset.value], entry.types[entry.dataset.value].kind
         )
-        text = values.to_frame(_TEXT).select(
-            (pl.col(_TEXT) if is_text else scalar_text(pl.col(_TEXT))).fill_null("null")
-        )
+        value = pl.col(_TEXT) if is_text else scalar_text(pl.col(_TEXT))
+        text = values.to_frame(_TEXT).select(value.fill_null("null").alias(_TEXT))
         return around.with_columns(text[_TEXT])
     made = fields_frame(frame, entry, [])
     keys = _keys_of(plan, node)

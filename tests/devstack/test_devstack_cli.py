@@ -75,6 +75,10 @@ def test_up_status_down(folder: Path) -> None:
     assert (second.returncode, second.stdout) == (0, first.stdout)
     assert "it is up already" in second.stderr
 
+    more = devstack("up", *at)
+    assert (more.returncode, more.stdout) == (1, "")
+    assert "it is up without prefect" in more.stderr
+
     said = devstack("status", *at)
     assert said.returncode == 0
     assert url in said.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pymongo
+import pymysql
 import pytest
 import redis
 from pymongo.errors import OperationFailure
@@ -67,6 +68,35 @@ def test_a_stopped_postgres_keeps_its_rows(tmp_path: Path) -> None:
         with psycopg.connect(server.url) as connection:
             assert connection.execute("SELECT x FROM kept").fetchone() == (42,)
     assert not server.data.exists()
+
+
+def test_a_killed_postgres_loses_no_commit(tmp_path: Path) -> None:
+    with PostgresServer(tmp_path / "postgres") as server:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS x")
+        server.kill()
+        with psycopg.connect(server.start().url) as connection:
+            assert connection.execute("SELECT x FROM kept").fetchone() == (42,)
+
+
+def test_a_killed_mariadb_loses_no_commit(tmp_path: Path) -> None:
+    server = MariaDBServer(tmp_path)
+    try:
+        server.start()
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    with server:
+        with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
+            cursor = connection.cursor()
+            cursor.execute("CREATE TABLE mysql.kept (x int) ENGINE=InnoDB")
+            cursor.execute("INSERT INTO mysql.kept VALUES (42)")
+            connection.commit()
+            server.kill()
+        server.start()
+        with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT x FROM mysql.kept")
+            assert cursor.fetchall() == ((42,),)
 
 
 def test_a_killed_postgres_takes_its_backends_along(tmp_path: Path) -> None:

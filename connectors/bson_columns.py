@@ -1,0 +1,124 @@
+"""Columns from MongoDB's values: one look at the types in a column, then all of it at once.
+
+A column that holds what it is declared as is converted by Arrow; a mixed one value by value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pyarrow as pa
+from bson import Binary, Decimal128, Int64
+
+from connectors.arrow import Delivered, false
+from connectors.bson_text import TEXT_OF, decimal_text, json_text
+from connectors.nested import MISSING, Missing
+from core.values import NUMBER_DIGITS, SAFE_INTEGER, Kind
+
+_NULL = type(None)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INT64 = range(-(2**63), 2**63)
+
+
+class Form(NamedTuple):
+    """How a kind is delivered: the types that Arrow takes as they are, else one by one.
+
+    ``one`` gives None for a value that can't be delivered.
+    """
+
+    arrow: pa.DataType
+    plain: frozenset[type]
+    one: Callable[[Any], Any]
+
+
+def column(values: Sequence[Any], kind: Kind) -> tuple[Delivered, pa.Array]:
+    """The values as the kind's delivered form, and where they are MISSING."""
+    types = set(map(type, values))
+    absent = false(len(values))
+    if Missing in types:
+        absent = pa.array([each is MISSING for each in values], pa.bool_())
+        values = [None if each is MISSING else each for each in values]
+        types = (types - {Missing}) | {_NULL}
+    return _delivered(values, types, FORMS.get(kind, _TEXT)), absent
+
+
+def _delivered(values: Sequence[Any], types: set[type], form: Form) -> Delivered:
+    try:
+        if types <= form.plain:
+            return Delivered(pa.array(values, form.arrow))
+        if form is _TEXT and types <= _INSTANTS:
+            return Delivered(pa.array(values, pa.timestamp("us", "UTC")).cast(pa.string()))
+    except UnicodeEncodeError:
+        pass  # what was no UTF-8 became surrogates: the values are looked at one by one
+    one = form.one
+    given = [None if each is None else one(each) for each in values]
+    bad = [new is None and old is not None for new, old in zip(given, values, strict=True)]
+    return Delivered(pa.array(given, form.arrow), pa.array(bad, pa.bool_()))
+
+
+def _text(value: Any) -> str | None:
+    text = TEXT_OF.get(type(value))
+    return text(value) if text else None
+
+
+def _integer(value: Any) -> int | None:
+    if type(value) in {int, Int64}:
+        return int(value)
+    whole: int | None = None
+    if type(value) is float and value.is_integer():
+        whole = int(value)
+    elif type(value) is str and _INTEGER.fullmatch(value):
+        whole = int(value)
+    elif type(value) is Decimal128:
+        number = value.to_decimal()
+        # int() of 1E+6144 would be a number of six thousand digits.
+        if number.is_finite() and number.adjusted() < 20 and number == number.to_integral_value():
+            whole = int(number)
+    return whole if whole is not None and whole in _INT64 else None
+
+
+def _number(value: Any) -> float | None:
+    if type(value) is float:
+        return value
+    if type(value) in {int, Int64}:
+        return float(value) if abs(value) <= SAFE_INTEGER else None
+    text = decimal_text(value) if type(value) is Decimal128 else value
+    if type(text) is not str or not _NUMBER.fullmatch(text):
+        return None
+    digits = Decimal(text).as_tuple().digits
+    return float(text) if len(digits) <= NUMBER_DIGITS else None
+
+
+def _boolean(value: Any) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _binary(value: Any) -> bytes | None:
+    if type(value) is UUID:
+        return value.bytes
+    return bytes(value) if type(value) in {bytes, Binary} else None
+
+
+def _json(value: Any) -> bytes | None:
+    return json_text(value)
+
+
+_INSTANTS = {datetime, _NULL}
+_TEXT = Form(pa.string(), frozenset({str, _NULL}), _text)
+_JSON = Form(pa.string(), frozenset(), _json)
+
+FORMS: dict[Kind, Form] = {
+    "integer": Form(pa.int64(), frozenset({int, Int64, _NULL}), _integer),
+    "number": Form(pa.float64(), frozenset({float, _NULL}), _number),
+    "boolean": Form(pa.bool_(), frozenset({bool, _NULL}), _boolean),
+    "binary": Form(pa.binary(), frozenset({bytes, _NULL}), _binary),
+    "json": _JSON,
+    "array": _JSON,
+}
+"""All other kinds are delivered as text."""

@@ -1,0 +1,237 @@
+"""MongoDB: raw batches of the needed fields, decoded by the driver's C code.
+
+Reads: the collections that the pipeline file names, projected to the fields named there.
+Grants: ``find`` on those collections (the role ``read``).
+Order: none; documents come as the server sends them.
+One snapshot: replica sets and mongos (5.0 and later) read everything at one cluster time; a
+standalone server has no snapshots: there a document that is written meanwhile may be seen before
+or after, and ``consistency`` says ``none``.
+Time: the source's time is that of the last majority-committed write before the snapshot, so a
+secondary that lags says so.
+On failure: an error of ``core.errors``. The server keeps a snapshot for
+``minSnapshotHistoryWindowInSeconds`` (300 by default): a longer extraction ends as SourceConflict.
+Cannot know: a misspelt field (every document then lacks it); which of several values a document
+with the same field twice means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from bson import CodecOptions, decode_all
+from bson.binary import UuidRepresentation
+from bson.codec_options import DatetimeConversion
+from bson.errors import BSONError
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from connectors.arrow import Delivered, frame
+from connectors.bson_columns import column
+from connectors.mongodb_errors import translated
+from connectors.nested import CROSSED, at, unnest
+from core.errors import ConfigError, SourceDrift, SourceError, SourceUnavailable
+from core.pipeline import Source
+from core.records import ABSENT, EMPTY, Consistency, Query
+from core.values import ColumnType
+
+SNAPSHOT_WIRE_VERSION = 13
+"""MongoDB 5.0, the first with snapshot reads outside of transactions."""
+
+ANSWER_S = 30
+"""What the network may take beside the server's own time limit."""
+
+CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=False,
+    uuid_representation=UuidRepresentation.STANDARD,
+    # What is no UTF-8, or no instant that Python knows, must not fail its whole batch.
+    unicode_decode_error_handler="surrogateescape",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+
+Document = dict[str, Any]
+
+
+class MongoConnector:
+    """A view of one MongoDB database; a snapshot where the server has them."""
+
+    def __init__(self, name: str, source: Source) -> None:
+        self._name, self._source = name, source
+        self._client: MongoClient[Document] | None = None
+        self._database: Database[Document] | None = None
+        self._session: ClientSession | None = None
+
+    @property
+    def consistency(self) -> Consistency:
+        return "none" if self._session is None else "snapshot"
+
+    def open(self) -> datetime:
+        client = self._client = self._connected()
+        with self._edge(None):
+            self._database = self._named_database(client)
+            hello = client.admin.command("hello", read_preference=client.read_preference)
+            in_set = "setName" in hello or hello.get("msg") == "isdbgrid"
+            if in_set and hello.get("maxWireVersion", 0) >= SNAPSHOT_WIRE_VERSION:
+                self._session = client.start_session(snapshot=True)
+                self._fix_snapshot(self._database)
+        written = hello.get("lastWrite", {}).get("majorityWriteDate")
+        as_of: datetime = written or hello.get("localTime") or datetime.now(UTC)
+        return as_of.replace(tzinfo=UTC)
+
+    def describe(self, query: Query) -> Mapping[str, ColumnType]:
+        types = {each.name: each.type for each in query.columns}
+        untyped = sorted(name for name, declared in types.items() if declared is None)
+        if untyped:
+            raise ConfigError(
+                f"dataset {query.dataset}: MongoDB columns need a type: {', '.join(untyped)}"
+            )
+        with self._edge(query):
+            collection = self._collection(query.relation)
+            collection.find_one({}, {"_id": 1}, session=self._session)
+            known = collection.database.list_collection_names(
+                filter={"name": query.relation}, authorizedCollections=True
+            )
+        if query.relation not in known:
+            raise SourceDrift(
+                self._name, f"there is no collection {query.relation}", query.dataset
+            )
+        return {name: declared for name, declared in types.items() if declared is not None}
+
+    def read(self, query: Query, chunk_bytes: int) -> Iterator[pd.DataFrame]:
+        types = self.describe(query)
+        with self._edge(query):
+            cursor = self._collection(query.relation).find_raw_batches(
+                {},
+                projection(query),
+                session=self._session,
+                max_time_ms=round(self._source.statement_timeout_s * 1000),
+            )
+            with cursor:
+                for documents in slices(cursor, chunk_bytes):
+                    yield _frame(query, types, decode_all(documents, CODEC))
+
+    def close(self) -> None:
+        client, session = self._client, self._session
+        self._client = self._database = self._session = None
+        with suppress(PyMongoError):
+            if session is not None:
+                session.end_session()
+        if client is not None:
+            client.close()
+
+    def _connected(self) -> MongoClient[Document]:
+        wait_ms = round(self._source.connect_timeout_s * 1000)
+        try:
+            return MongoClient(
+                self._source.url.get_secret_value(),
+                appname="profile-prefetch",
+                serverSelectionTimeoutMS=wait_ms,
+                connectTimeoutMS=wait_ms,
+                socketTimeoutMS=round((self._source.statement_timeout_s + ANSWER_S) * 1000),
+                # One reader: more connections would only wait.
+                maxPoolSize=2,
+                tz_aware=False,
+            )
+        except (InvalidURI, ConfigurationError, ValueError, TypeError):
+            raise ConfigError(f"source {self._name}: the URL is not valid") from None
+        except PyMongoError as error:
+            raise translated(self._name, self._source, None, error) from None
+
+    def _named_database(self, client: MongoClient[Document]) -> Database[Document]:
+        try:
+            return client.get_default_database(self._source.database)
+        except (ConfigurationError, InvalidName):
+            raise ConfigError(f"source {self._name}: no valid `database` is given") from None
+
+    def _fix_snapshot(self, database: Database[Document]) -> None:
+        """Reads one document: the first answer in a session sets its cluster time."""
+        names = database.list_collection_names(authorizedCollections=True)
+        if names:
+            database[names[0]].find_one({}, {"_id": 1}, session=self._session)
+
+    def _collection(self, name: str) -> Collection[Document]:
+        if self._database is None:
+            raise SourceUnavailable(self._name, "the connector is not open")
+        concern = ReadConcern() if self._session else ReadConcern("majority")
+        return self._database.get_collection(name, codec_options=CODEC, read_concern=concern)
+
+    @contextmanager
+    def _edge(self, query: Query | None) -> Iterator[None]:
+        """Lets no error of the driver through."""
+        dataset = query.dataset if query else None
+        try:
+            yield
+        except PyMongoError as error:
+            raise translated(self._name, self._source, dataset, error) from None
+        except BSONError:
+            raise SourceError(self._name, "a document is no BSON", dataset) from None
+
+
+def projection(query: Query) -> dict[str, int]:
+    """The fields to ask for. A path below another one is left out: the server refuses both."""
+    paths = {each.path for each in query.columns} | ({query.unnest} if query.unnest else set())
+    wanted = {path for path in paths if not any(path.startswith(p + ".") for p in paths)}
+    fields = dict.fromkeys(sorted(wanted), 1)
+    if not any(path == "_id" or path.startswith("_id.") for path in wanted):
+        # An empty projection would mean every field.
+        fields["_id"] = 0 if fields else 1
+    return fields
+
+
+def slices(batches: Iterable[bytes], chunk_bytes: int) -> Iterator[bytes]:
+    """Batches of BSON cut at the ends of documents into pieces of about ``chunk_bytes``."""
+    held = b""
+    for batch in batches:
+        held += batch
+        if len(held) < chunk_bytes:
+            continue
+        start = end = 0
+        while end < len(held):
+            end += int.from_bytes(held[end : end + 4], "little")
+            if end - start >= chunk_bytes:
+                yield held[start:end]
+                start = end
+        held = held[start:]
+    if held:
+        yield held
+
+
+def _frame(
+    query: Query, types: Mapping[str, ColumnType], documents: Sequence[Document]
+) -> pd.DataFrame:
+    elements = unnest(at(documents, query.unnest.split("."))) if query.unnest else None
+    outer = pa.array(elements.rows, pa.int64()) if elements else None
+    columns: dict[str, Delivered] = {}
+    flags = {EMPTY: pa.array(elements.empty, pa.bool_())} if elements else {}
+    for wanted in query.columns:
+        steps = _below(wanted.path, query.unnest)
+        if elements and steps is not None:
+            found: Sequence[Any] = at(elements.elements, steps)
+            if True in elements.bad:
+                found = [CROSSED if bad else v for v, bad in zip(found, elements.bad, strict=True)]
+            delivered, absent = column(found, types[wanted.name].kind)
+        else:
+            found = at(documents, wanted.path.split("."))
+            delivered, absent = column(found, types[wanted.name].kind)
+            if outer is not None:
+                bad = None if delivered.bad is None else delivered.bad.take(outer)
+                delivered, absent = Delivered(delivered.values.take(outer), bad), absent.take(outer)
+        columns[wanted.name] = delivered
+        flags[ABSENT + wanted.name] = absent
+    return frame(columns, flags)
+
+
+def _below(path: str, unnest: str | None) -> tuple[str, ...] | None:
+    """The steps from the element to the path, if it leads into the unnested array."""
+    if unnest is None or not (path == unnest or path.startswith(unnest + ".")):
+        return None
+    rest = path[len(unnest) + 1 :]
+    return tuple(rest.split(".")) if rest else ()

@@ -1,0 +1,56 @@
+"""Check: what the load expects of Redis, kept beside the stage and held against it afterwards."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from flows.run_context import RunContext
+from stage.partitions import PartitionWriter
+from store.outcome import Checked, Expected
+from store.readback import check_bucket
+
+_USER, _PROFILE, _CREDENTIAL = "user_id", "profile", "credential"
+
+
+def keep_expected(file: PartitionWriter, expected: Expected) -> None:
+    """Stages the digests that a bucket must have.
+
+    Raises:
+        StageError: the disk is full.
+    """
+    rows = pl.DataFrame(
+        {
+            _USER: expected.user_ids,
+            _PROFILE: expected.profiles,
+            _CREDENTIAL: expected.credentials,
+        },
+        schema={_USER: pl.String, _PROFILE: pl.String, _CREDENTIAL: pl.String},
+    )
+    bucket = pl.repeat(expected.bucket, rows.height, eager=True, dtype=pl.Int32)
+    file.append(rows, bucket)
+
+
+def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:
+    """Reads every document of some buckets back, and compares it with what was to be loaded.
+
+    Raises:
+        TargetError: Redis does not answer.
+        StageError: a stage file is damaged.
+    """
+    checked = Checked()
+    file = run.stage.reader("expected", str(group))
+    for bucket in buckets:
+        rows = file.read([bucket])
+        if rows is None:
+            continue
+        expected = Expected(
+            bucket,
+            run.epoch,
+            rows[_USER].to_list(),
+            rows[_PROFILE].to_list(),
+            rows[_CREDENTIAL].to_list(),
+        )
+        checked += check_bucket(
+            run.redis_url, run.keys, expected, timeouts=run.timeouts, run_id=run.redis_run_id
+        )
+    return checked

@@ -1,0 +1,344 @@
+"""The nightly run: every user's profile, from all sources, checked.
+
+Read ``_run`` from top to bottom: that is the order. Tasks are thin and give counts, never rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from prefect import flow, runtime, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import exponential_backoff
+
+from core.errors import (
+    GuardStopped,
+    NotLoaded,
+    PrefetchError,
+    SourceConflict,
+    SourceUnavailable,
+    TargetUnavailable,
+)
+from core.records import LoadCounts, RowCounts, SourceRead
+from core.settings import Settings, load_settings
+from flows import checking, extraction, guarding, linking, loading, opening
+from flows.report import Report
+from flows.run_context import RunContext
+from stage.folder import open_stage
+from store.client import Timeouts, client_of
+from store.outcome import Checked
+from store.runs import append
+
+_GROUP_USERS = 200_000
+"""Users in one task of the load: 10 to 30 seconds of work."""
+
+_PROGRESS_STEP = 5.0
+"""Percent between two updates of the progress artifact."""
+
+R = TypeVar("R")
+
+log = logging.getLogger("prefect.profile_prefetch")
+
+
+def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
+    try:
+        state.result()
+    except TargetUnavailable:
+        return True
+    except BaseException:  # whatever else it is, a repetition would not help
+        return False
+    return False
+
+
+@task(task_run_name="preflight", cache_policy=NO_CACHE)
+def preflight(config: Path, settings: Settings) -> opening.Ready:
+    """The pipeline file, the sources' columns and Redis are fit."""
+    return opening.make_ready(config, settings)
+
+
+@task(task_run_name="open the snapshots of all sources", cache_policy=NO_CACHE)
+def open_snapshots(ready: opening.Ready, settings: Settings) -> tuple[int, opening.Snapshots]:
+    """An epoch, and a snapshot of each source under it."""
+    return opening.open_snapshots(ready, settings)
+
+
+@task(task_run_name="extract {source}", cache_policy=NO_CACHE)
+def extract(run: RunContext, source: str, snapshots: opening.Snapshots) -> extraction.Extracted:
+    """Reads one source into the stage."""
+    extracted = extraction.extract_source(run, source, snapshots.connectors[source])
+    log.info("%s: %d rows in %.1f s", source, extracted.rows, extracted.seconds)
+    return extracted
+
+
+@task(task_run_name="link {dataset}", cache_policy=NO_CACHE)
+def link(run: RunContext, dataset: str) -> RowCounts:
+    """Leads a dataset's rows to their users."""
+    return linking.link_dataset(run, run.plan.datasets[dataset])
+
+
+@task(task_run_name="guard", cache_policy=NO_CACHE)
+def guard(run: RunContext, extracted: Mapping[str, RowCounts]) -> dict[str, RowCounts]:
+    """Decides where every row ends, and stops the run if that looks wrong."""
+    settled, held = guarding.settle_all(run)
+    counts = {name: ended + settled.get(name, RowCounts()) for name, ended in extracted.items()}
+    log.info("%d users are held", held)
+    if found := guarding.findings(run, counts):
+        raise GuardStopped(found)
+    return counts
+
+
+@task(
+    task_run_name="load buckets {first}-{last}",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_is_transient,
+)
+def load(
+    run: RunContext, group: int, first: int, last: int, progress: Progress
+) -> tuple[LoadCounts, Counter[str]]:
+    """Merges and writes a group of buckets."""
+    buckets = list(range(first, last + 1))
+    counts, quarantined = loading.load_buckets(
+        run, group, buckets, lambda done: progress.tell(group, done)
+    )
+    log.info("buckets %d-%d: %s", first, last, counts)
+    return counts, quarantined
+
+
+@task(
+    task_run_name="check buckets {first}-{last}",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_is_transient,
+)
+def check(run: RunContext, group: int, first: int, last: int) -> Checked:
+    """Reads a group of buckets back."""
+    return checking.check_buckets(run, group, list(range(first, last + 1)))
+
+
+class Progress:
+    """The share of buckets that are loaded, as a progress artifact; few updates, any thread."""
+
+    def __init__(self, buckets: int) -> None:
+        self._buckets = buckets
+        self._done: dict[int, int] = {}
+        self._told = 0.0
+        self._lock = Lock()
+        made = create_progress_artifact(progress=0.0, description="buckets loaded")
+        assert isinstance(made, UUID)
+        self._artifact = made
+
+    def tell(self, group: int, done: int) -> None:
+        """Tells how many buckets of a group are done."""
+        with self._lock:
+            self._done[group] = done
+            percent = 100.0 * sum(self._done.values()) / self._buckets
+            if percent - self._told < _PROGRESS_STEP and percent < 100:
+                return
+            self._told = percent
+        update_progress_artifact(artifact_id=self._artifact, progress=round(percent, 1))
+
+
+def _run_name() -> str:
+    started = runtime.flow_run.scheduled_start_time
+    return f"nightly {started:%Y-%m-%d %H:%M}"
+
+
+@flow(
+    name="nightly",
+    flow_run_name=_run_name,
+    description="Reads all product lines, merges every user's profile and loads it into Redis.",
+    validate_parameters=True,
+    persist_result=False,
+)
+def nightly(config: Path) -> dict[str, Any]:
+    """Loads every user's profile.
+
+    Args:
+        config: the pipeline file, as seen from the worker.
+
+    Returns:
+        The report as a dictionary (docs/report.md).
+
+    Raises:
+        PrefetchError: the run did not succeed; the error's ``report`` says how far it came.
+    """
+    settings = load_settings()
+    report = Report(profile=config.stem, run=uuid4().hex)
+    try:
+        _run(config, settings, report)
+    except BaseException as error:
+        report.end(error)
+        if isinstance(error, PrefetchError):
+            error.report = report.as_dict()
+        raise
+    finally:
+        _publish(report, settings)
+    return report.as_dict()
+
+
+def _run(config: Path, settings: Settings, report: Report) -> None:
+    with _step(report, "preflight"):
+        ready = preflight(config, settings)
+    report.profile = ready.plan.pipeline.profile.name
+    with ExitStack() as cleanup:
+        with _step(report, "extract"):
+            run = _extracted(ready, settings, report, cleanup)
+        with _step(report, "link"):
+            _linked(run, settings, report)
+        with _step(report, "guard"):
+            report.rows = guard(run, report.rows)
+        groups = _groups(run)
+        with _step(report, "load"):
+            _loaded(run, groups, report)
+        with _step(report, "check"):
+            _checked(run, groups, report)
+    report.end()
+
+
+def _extracted(
+    ready: opening.Ready, settings: Settings, report: Report, cleanup: ExitStack
+) -> RunContext:
+    """The run with all sources staged; a lost snapshot starts all of them again."""
+    for attempt in range(1, settings.extract_attempts + 1):
+        with ExitStack() as this_attempt:
+            try:
+                epoch, snapshots = open_snapshots(ready, settings)
+                this_attempt.callback(snapshots.close)
+                stage = this_attempt.enter_context(
+                    open_stage(
+                        settings.stage_dir, f"{report.run}-{attempt}",
+                        ready.plan.pipeline.profile.buckets,
+                    )
+                )
+                report.epoch = epoch
+                run = RunContext(
+                    ready.plan, ready.hooks, settings, ready.keys, stage, epoch,
+                    ready.redis_run_id,
+                )
+                _read_sources(run, snapshots, report)
+            except (SourceConflict, SourceUnavailable) as error:
+                if attempt == settings.extract_attempts:
+                    raise
+                log.warning("extraction %d starts again: %s", attempt, error)
+                time.sleep(2**attempt)
+                continue
+            snapshots.close()
+            cleanup.push(this_attempt.pop_all())
+            return run
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _read_sources(run: RunContext, snapshots: opening.Snapshots, report: Report) -> None:
+    with ThreadPoolTaskRunner(max_workers=run.settings.source_threads) as threads:
+        futures = [
+            threads.submit(extract, {"run": run, "source": name, "snapshots": snapshots})
+            for name in snapshots.connectors
+        ]
+        for extracted in _results(futures):
+            name = extracted.source
+            report.rows.update(extracted.counts)
+            report.sources[name] = SourceRead(
+                extracted.rows,
+                snapshots.as_of[name],
+                snapshots.connectors[name].consistency,
+                extracted.seconds,
+            )
+
+
+def _linked(run: RunContext, settings: Settings, report: Report) -> None:
+    for name, ended in linking.load_lookups(run).items():
+        report.rows[name] += ended
+    linked = [entry.name for entry in run.plan.placed if entry.links]
+    with ThreadPoolTaskRunner(max_workers=settings.load_threads) as threads:
+        futures = [threads.submit(link, {"run": run, "dataset": name}) for name in linked]
+        for name, ended in zip(linked, _results(futures), strict=True):
+            report.rows[name] += ended
+
+
+def _groups(run: RunContext) -> list[tuple[int, int]]:
+    """The first and last bucket of each group: one task's work, at least one a thread."""
+    users = run.stage.reader("rows", run.plan.anchor.name).total_rows
+    number = max(run.settings.load_threads, -(-users // _GROUP_USERS))
+    number = min(number, run.buckets)
+    bounds = [run.buckets * i // number for i in range(number + 1)]
+    return [(first, last - 1) for first, last in zip(bounds, bounds[1:], strict=False)]
+
+
+def _loaded(run: RunContext, groups: list[tuple[int, int]], report: Report) -> None:
+    progress = Progress(run.buckets)
+    with ThreadPoolTaskRunner(max_workers=run.settings.load_threads) as threads:
+        futures = [
+            threads.submit(
+                load,
+                {"run": run, "group": group, "first": first, "last": last, "progress": progress},
+            )
+            for group, (first, last) in enumerate(groups)
+        ]
+        for counts, quarantined in _results(futures):
+            report.loaded += counts
+            report.written_quarantined += quarantined
+    done = report.loaded
+    report.users = done.created + done.updated + done.unchanged + done.superseded
+
+
+def _checked(run: RunContext, groups: list[tuple[int, int]], report: Report) -> None:
+    checked = Checked()
+    with ThreadPoolTaskRunner(max_workers=run.settings.load_threads) as threads:
+        futures = [
+            threads.submit(check, {"run": run, "group": group, "first": first, "last": last})
+            for group, (first, last) in enumerate(groups)
+        ]
+        for part in _results(futures):
+            checked += part
+    report.checked, report.findings = checked.documents, dict(checked.findings)
+    if checked.findings:
+        raise NotLoaded(dict(checked.findings))
+
+
+def _results(futures: list[PrefectFuture[R]]) -> list[R]:
+    """The results of all futures, once all are done: an error never leaves others at work."""
+    wait(futures)
+    return [future.result() for future in futures]
+
+
+@contextmanager
+def _step(report: Report, name: str) -> Iterator[None]:
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        report.steps[name] = time.monotonic() - started
+
+
+def _publish(report: Report, settings: Settings) -> None:
+    """Keeps the report in Redis and shows it in the UI; failing at that fails nothing else."""
+    create_markdown_artifact(
+        key=f"report-{report.profile.replace('_', '-')}", markdown=report.as_markdown(),
+        description=f"{report.status}: {report.users:,} users",
+    )
+    try:
+        timeouts = Timeouts(answer_s=settings.redis_timeout_s)
+        with client_of(settings.redis_url.get_secret_value(), timeouts) as client:
+            append(client, report.profile, report.as_dict(), settings.runs_kept)
+    except PrefetchError as error:
+        log.warning("the report could not be kept: %s", error)

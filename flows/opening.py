@@ -1,0 +1,117 @@
+"""Preflight and opening: what must hold before a run may start, and its snapshots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from connectors.base import Connector
+from connectors.registry import connector
+from core.pipeline import Pipeline
+from core.pipeline_file import load_pipeline
+from core.plan import Plan, plan_of
+from core.settings import Settings
+from core.values import ColumnType
+from flows.run_context import load_hooks
+from store.client import Timeouts, client_of
+from store.epoch import draw_epoch
+from store.keys import Keys
+from store.preflight import preflight
+from transforms.normalise import Hook
+from transforms.resolve import resolved
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A pipeline whose file, sources and Redis have been found fit."""
+
+    plan: Plan
+    hooks: Mapping[str, Hook]
+    keys: Keys
+    redis_run_id: str | None
+
+
+class Snapshots:
+    """The open sources of a run; closes them all."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.connectors: dict[str, Connector] = {}
+        self.as_of: dict[str, datetime] = {}
+        self._open = ExitStack()
+        try:
+            for name, source in pipeline.sources.items():
+                opened = connector(name, source)
+                self._open.callback(opened.close)
+                self.as_of[name] = opened.open()
+                self.connectors[name] = opened
+        except BaseException:
+            self._open.close()
+            raise
+
+    def close(self) -> None:
+        """Ends all snapshots."""
+        self._open.close()
+
+
+def load_plan(config: Path) -> tuple[Plan, dict[str, Hook]]:
+    """The plan of a pipeline file, its types still open, and its hooks.
+
+    Raises:
+        ConfigError: with every mistake of the file.
+    """
+    plan = plan_of(load_pipeline(config, os.environ))
+    for name, source in plan.pipeline.sources.items():
+        connector(name, source)
+    return plan, load_hooks(plan, config.resolve().parent)
+
+
+def make_ready(config: Path, settings: Settings) -> Ready:
+    """Checks the file, every source's columns and grants, and Redis; writes no profile.
+
+    Raises:
+        ConfigError, SourceError, TargetError: whatever is not as it must be.
+    """
+    plan, hooks = load_plan(config)
+    keys = Keys(plan.pipeline.profile)
+    client = client_of(
+        settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
+    )
+    with client:
+        facts = preflight(client, keys)
+    return Ready(resolved(plan, described(plan)), hooks, keys, facts.run_id)
+
+
+def described(plan: Plan) -> dict[str, Mapping[str, ColumnType]]:
+    """The types of all datasets' columns, as their sources tell them.
+
+    Raises:
+        SourceError: a source is down, or lacks what the file names.
+    """
+    types: dict[str, Mapping[str, ColumnType]] = {}
+    for name, source in plan.pipeline.sources.items():
+        opened = connector(name, source)
+        try:
+            opened.open()
+            for entry in plan.datasets.values():
+                if entry.source == name:
+                    types[entry.name] = opened.describe(entry.query)
+        finally:
+            opened.close()
+    return types
+
+
+def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
+    """A new epoch, and the snapshots of all sources opened under it.
+
+    Raises:
+        SourceError, TargetError: where that fails.
+    """
+    client = client_of(
+        settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
+    )
+    with client:
+        return draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan.pipeline))

@@ -1,0 +1,95 @@
+"""Whether a Redis is fit to hold the profiles, found out before any is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import orjson
+import redis
+
+from core.errors import TargetUnfit
+from store.driver_errors import driver_errors
+from store.keys import Keys
+
+_CANARY = {
+    "z": [1, 1.5, 1e16, -0.0, 9007199254740992],
+    "text": 'quote " backslash \\ line\n\u2028 \U0001f600',
+    "a": {"empty": {}, "list": [], "null": None, "true": True},
+}
+"""Awkward on purpose: key order, numbers and texts must come back as they were."""
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What a Redis said of itself: compared later, to notice a restart or a failover."""
+
+    run_id: str | None
+    replication_id: str | None
+    used_memory: int
+    max_memory: int
+
+
+def preflight(client: redis.Redis, keys: Keys, needed_bytes: int | None = None) -> TargetFacts:
+    """What a fit Redis says of itself; records the number of buckets at the first run.
+
+    Args:
+        needed_bytes: how much the documents will need, where that is known.
+
+    Raises:
+        TargetUnfit: a replica, another eviction policy than ``noeviction``, no JSON, too little
+            memory, or another number of buckets than before; the message says the way out.
+        TargetUnavailable, TargetDenied: it does not answer, or does not let us in.
+    """
+    with driver_errors("INFO"):
+        info = client.info("everything")
+    if info.get("role") != "master":
+        raise TargetUnfit("this is a replica: point REDIS_URL at its primary")
+    policy = info.get("maxmemory_policy")
+    if policy != "noeviction":
+        raise TargetUnfit(
+            f"maxmemory-policy is {policy}, so profiles could vanish without an error: "
+            "set it to noeviction"
+        )
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if most and used + (needed_bytes or 0) >= most:
+        raise TargetUnfit(
+            f"not enough memory: {used:,} bytes of maxmemory {most:,} are used, "
+            f"{needed_bytes or 0:,} more are needed: raise maxmemory"
+        )
+    _try_json(client, keys)
+    _same_buckets(client, keys)
+    return TargetFacts(info.get("run_id"), info.get("master_replid"), used, most)
+
+
+def _try_json(client: redis.Redis, keys: Keys) -> None:
+    key, text = keys.canary(uuid4().hex), orjson.dumps(_CANARY)
+    try:
+        with driver_errors("JSON.SET"):
+            client.execute_command("JSON.SET", key, "$", text)
+            found = client.execute_command("JSON.GET", key)
+            client.delete(key)
+    except TargetUnfit:
+        raise TargetUnfit(
+            "it has no JSON: use Redis 8, Redis Stack, or load the RedisJSON module"
+        ) from None
+    try:
+        same = orjson.dumps(orjson.loads(found)) == text
+    except (orjson.JSONDecodeError, TypeError):
+        same = False
+    if not same:
+        raise TargetUnfit(
+            "its JSON module does not give back what it was given: use RedisJSON (Redis 8 or "
+            "Redis Stack)"
+        )
+
+
+def _same_buckets(client: redis.Redis, keys: Keys) -> None:
+    with driver_errors("SET"):
+        client.set(keys.bucket_count, keys.buckets, nx=True)
+        recorded = int(client.get(keys.bucket_count) or 0)
+    if recorded != keys.buckets:
+        raise TargetUnfit(
+            f"the profiles were loaded in {recorded} buckets, the pipeline file says "
+            f"{keys.buckets}: set profile.buckets to {recorded}, or load under another name"
+        )
