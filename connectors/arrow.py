@@ -39,7 +39,8 @@ def frame(
     arrays[BAD_COLUMN] = bad if told is None else pc.coalesce(bad, told)
     arrays.update(flags)
     table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    made: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return made
 
 
 def false(rows: int) -> pa.Array:
@@ -76,7 +77,7 @@ def _decoded(value: bytes | None) -> str | None:
 
 def _first_bad(columns: Mapping[str, Delivered]) -> pa.Array:
     first: Any = None
-    for name, (values, bad) in reversed(columns.items()):
+    for name, (values, bad) in reversed(list(columns.items())):
         if first is None:
             first = pa.nulls(len(values), pa.string())
         if bad is not None:

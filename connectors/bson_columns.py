@@ -71,9 +71,8 @@ def _integer(value: Any) -> int | None:
     if type(value) in {int, Int64}:
         return int(value)
     whole: int | None = None
-    if type(value) is float and value.is_integer():
-        whole = int(value)
-    elif type(value) is str and _INTEGER.fullmatch(value):
+    is_digits = type(value) is str and _INTEGER.fullmatch(value) is not None
+    if is_digits or (type(value) is float and value.is_integer()):
         whole = int(value)
     elif type(value) is Decimal128:
         number = value.to_decimal()

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -100,9 +100,7 @@ class MongoConnector:
                 filter={"name": query.relation}, authorizedCollections=True
             )
         if query.relation not in known:
-            raise SourceDrift(
-                self._name, f"there is no collection {query.relation}", query.dataset
-            )
+            raise SourceDrift(self._name, f"there is no collection {query.relation}", query.dataset)
         return {name: declared for name, declared in types.items() if declared is not None}
 
     def read(self, query: Query, chunk_bytes: int) -> Iterator[pd.DataFrame]:
@@ -115,7 +113,7 @@ class MongoConnector:
                 max_time_ms=round(self._source.statement_timeout_s * 1000),
             )
             with cursor:
-                for documents in slices(cursor, chunk_bytes):
+                for documents in slices(cast("Iterable[bytes]", cursor), chunk_bytes):
                     yield _frame(query, types, decode_all(documents, CODEC))
 
     def close(self) -> None:

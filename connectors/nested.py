@@ -80,9 +80,10 @@ def parse_json(text: str | None) -> Any:
 def print_json(value: Any) -> str:
     """JSON text of what ``parse_json`` gave."""
     if type(value) is dict:
-        return "{%s}" % ",".join(f"{_quoted(k)}:{print_json(v)}" for k, v in value.items())
+        members = ",".join(f"{_quoted(name)}:{print_json(each)}" for name, each in value.items())
+        return f"{{{members}}}"
     if type(value) is list:
-        return "[%s]" % ",".join(map(print_json, value))
+        return f"[{','.join(map(print_json, value))}]"
     return str(value) if type(value) is Number else _quoted(value)
 
 

@@ -117,12 +117,17 @@ class PostgresConnector:
         planned = self._statement(query)
         connection, seen, sent = self._open_connection(), 0, 0
         # The savepoint keeps the snapshot when the caller stops before the end.
-        with self._edge(query), connection.transaction(), connection.cursor() as cursor:
-            with cursor.copy(f"COPY ({planned.sql}) TO STDOUT (FORMAT csv)".encode()) as copy:
-                for rows in chunks(copy, chunk_bytes):
-                    seen += len(rows)
-                    yield self._frame(query, planned, rows)
-                sent = max(cursor.rowcount, 0)
+        command = f"COPY ({planned.sql}) TO STDOUT (FORMAT csv)".encode()
+        with (
+            self._edge(query),
+            connection.transaction(),
+            connection.cursor() as cursor,
+            cursor.copy(command) as copy,
+        ):
+            for rows in chunks(copy, chunk_bytes):
+                seen += len(rows)
+                yield self._frame(query, planned, rows)
+            sent = max(cursor.rowcount, 0)
         if seen != sent:
             raise SourceUnavailable(
                 self._name, f"the server sent {sent} rows, {seen} arrived", query.dataset

@@ -50,7 +50,9 @@ def statement(
         SourceDrift: a path leads into a column that is no JSON, or ``unnest`` names no array.
     """
     problems: list[str] = []
-    array = places.array and _unnest(places.array, types[places.array.column], quote)
+    array = None
+    if places.array:
+        array = _unnest(places.array, types[places.array.column], quote)
     if places.array and array is None:
         problems.append(f"{query.unnest} is no array")
     columns = []

@@ -99,14 +99,10 @@ class Lane:
         return failed
 
     def _results(self) -> list[Any] | None:
-        read = self.wire.read
-        with driver_errors("JSON.SET"):
-            good = read() == b"OK"
-            queued = [read() for _ in range(self._replies)]
-            results = read()
-        if not good or queued.count(b"QUEUED") != self._replies:
-            raise TargetUnavailable("replies came out of order")
-        if results is not None and len(results) != self._replies:
+        opened, *queued, results = self.wire.answers(self._replies + 2, "JSON.SET")
+        in_order = opened == b"OK" and queued.count(b"QUEUED") == self._replies
+        if not in_order or (results is not None and len(results) != self._replies):
+            self.wire.drop()
             raise TargetUnavailable("replies came out of order")
         return results  # type: ignore[no-any-return]  # the driver has no types here
 

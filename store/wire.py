@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import redis.exceptions as driver
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 from core.errors import TargetUnavailable
 from store.backoff import pauses
@@ -69,8 +70,6 @@ class Wire:
     def __init__(self, primary: Primary) -> None:
         self._primary = primary
         self._connection = primary.new_connection()
-        self.read = self._connection.read_response
-        """The driver's own reading, for the hot path; errors are the driver's."""
 
     def __enter__(self) -> Self:
         self.open()
@@ -114,23 +113,50 @@ class Wire:
         Raises:
             TargetError: for an error reply, or where none comes; the connection is closed then.
         """
-        reply = self.reply(command)
-        if isinstance(reply, driver.ResponseError):
-            self.drop()
-            raise mapped(reply, command) from None
-        return reply
+        return self.answers(1, command)[0]
 
-    def reply(self, command: str) -> Any:
-        """The next reply, where an ordinary error reply is a value, too."""
+    def answers(self, number: int, command: str) -> list[Any]:
+        """The next replies.
+
+        Raises:
+            TargetError: for an error reply, or where one is missing; the connection is closed
+                then.
+        """
+        replies = self.replies(number, command)
+        for reply in replies:
+            if isinstance(reply, driver.RedisError):
+                self.drop()
+                raise mapped(reply, command)
+        return replies
+
+    def replies(self, number: int, command: str) -> list[Any]:
+        """The next replies, where an ordinary error reply is a value, too.
+
+        Reads as the driver's ``read_response`` does, which takes 1 µs more for each.
+
+        Raises:
+            TargetError: where one is missing; the connection is closed then.
+        """
+        parser = self._connection._parser  # noqa: SLF001
+        replies: list[Any] = []
         try:
-            return self.read()
-        except driver.ResponseError as error:
-            return error
+            if not self._connection.is_connected:
+                raise driver.ConnectionError("closed")
+            gets = parser._reader.gets  # noqa: SLF001
+            while len(replies) < number:
+                reply = gets()
+                if reply is NOT_ENOUGH_DATA:
+                    parser.read_from_socket()
+                elif isinstance(reply, driver.ConnectionError):
+                    raise reply
+                else:
+                    replies.append(reply)
         except BaseException as error:
             self.drop()
             if isinstance(error, driver.RedisError | OSError):
                 raise mapped(error, command) from None
             raise
+        return replies
 
     def ask(self, *arguments: Argument) -> Any:
         """The reply to one command, on a connection that is opened where needed."""
@@ -142,7 +168,7 @@ class Wire:
         """The replies to some commands, sent at once."""
         self.open()
         self.send(b"".join([packed(*command) for command in commands]))
-        return [self.answer(str(command[0])) for command in commands]
+        return self.answers(len(commands), str(commands[0][0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +214,7 @@ def _answered(wire: Wire, waiting: deque[Question[Any]], command: str) -> list[A
     wait = pauses()
     while True:
         try:
-            return [wire.reply(command) for _ in range(waiting[0].replies)]
+            return wire.replies(waiting[0].replies, command)
         except TargetUnavailable:
             if not wait.again():
                 raise

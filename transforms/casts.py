@@ -15,7 +15,7 @@ import polars as pl
 from core.pipeline import Column
 from core.values import NUMBER_DIGITS, ColumnType, Kind
 from transforms.casts_arrays import cast_array
-from transforms.casts_decimals import DIGITS, cast_decimal, decimal_judge, fixed_scale
+from transforms.casts_decimals import cast_decimal, decimal_dtype, decimal_judge
 from transforms.casts_ids import (
     cast_objectid,
     cast_password_hash,
@@ -96,9 +96,8 @@ def typed_dtype(target: ColumnType) -> pl.DataType:
     Decimals of known scale are ``Decimal(38, scale)``; where the scale is unknown, or the
     source's precision is beyond 38 digits, they are String in plain notation.
     """
-    scale = fixed_scale(target)
-    if target.kind == "decimal" and scale is not None:
-        return pl.Decimal(DIGITS, scale)
+    if target.kind == "decimal":
+        return decimal_dtype(target)
     return _DTYPES.get(target.kind, pl.String())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from core.values import ColumnType
-from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse, settle
+from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse_all, settle
 from transforms.casts_text import matches
 
 DIGITS = 38
@@ -30,11 +30,16 @@ _CANONICAL = r"-?[1-9][0-9]*(?:\.[0-9]+)?|0(?:\.[0-9]+)?|-0\.0*[1-9][0-9]*"
 """Plain notation with neither superfluous zeros in front nor a negative zero."""
 
 
-def fixed_scale(target: ColumnType) -> int | None:
-    """The scale of the Arrow decimals for a type; None where they stay text.
+def decimal_dtype(target: ColumnType) -> pl.DataType:
+    """Arrow decimals of the type's scale, else String.
 
-    They do where the source gives no scale, or where its digits may not fit (MySQL has 65).
+    Text it is where the source gives no scale, or where its digits may not fit (MySQL has 65).
     """
+    scale = _fixed_scale(target)
+    return pl.String() if scale is None else pl.Decimal(DIGITS, scale)
+
+
+def _fixed_scale(target: ColumnType) -> int | None:
     scale, precision = target.scale, target.precision
     fits = scale is not None and 0 <= scale <= DIGITS and (precision or 0) <= DIGITS
     return scale if fits else None
@@ -66,7 +71,7 @@ def holds(found: float, exact: Decimal) -> bool:
 
 def decimal_judge(wanted: Wanted) -> Judge:
     """The rule for decimals: a Decimal of the scale, or plain text where that is unknown."""
-    scale = fixed_scale(wanted.target)
+    scale = _fixed_scale(wanted.target)
     if scale is None:
         return lambda value: plain_notation(decimal_of(value, "not_a_decimal"))
     unit = Decimal(1).scaleb(-scale)
@@ -98,11 +103,11 @@ def plain_notation(value: Decimal) -> str:
 
 def cast_decimal(series: pl.Series, wanted: Wanted) -> Cast:
     """Decimals from text, integers, decimals and floats (by their shortest text)."""
-    scale, dtype = fixed_scale(wanted.target), series.dtype
+    scale, dtype = _fixed_scale(wanted.target), series.dtype
     if dtype in (pl.Decimal, pl.Float32):
         series = series.cast(pl.String)
-    elif not (dtype == pl.String or dtype.is_integer() or dtype == pl.Float64):
-        return refuse(series, nulls(series, pl.String()), "not_a_decimal")
+    elif dtype != pl.String and not dtype.is_numeric():
+        return refuse_all(series, decimal_dtype(wanted.target), "not_a_decimal")
     fast = _plain(series) if scale is None else _fixed(series, scale)
     return settle(series, fast, decimal_judge(wanted))
 

@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 
 from core.values import SAFE_INTEGER
-from transforms.casts_numbers import holds
+from transforms.casts_decimals import holds
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, refuse_all, settle
 from transforms.casts_text import NUL
 

@@ -27,7 +27,7 @@ _TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
 
 
 def is_safe(series: pl.Series) -> pl.Series:
-    """Which numbers lie within what JSON readers hold exactly as integers."""
+    """Which numbers (of 64 bits, or floats) JSON readers hold exactly as integers."""
     return series.is_between(-SAFE_INTEGER, SAFE_INTEGER)
 
 
@@ -132,16 +132,22 @@ def cast_number(series: pl.Series, wanted: Wanted) -> Cast:
     if dtype == pl.Boolean:
         return Cast(series.cast(pl.Float64))
     if dtype.is_integer():
-        return refuse(series, only(series, is_safe(series)).cast(pl.Float64), _BEYOND)
+        whole = series.cast(pl.Int64, strict=False)
+        return refuse(series, only(whole, is_safe(whole)).cast(pl.Float64), _BEYOND)
     if dtype.is_float():
-        found = series.cast(pl.Float64) + 0.0
-        return refuse(series, only(found, found.is_finite()), "not_finite")
+        found = series.cast(pl.Float64)
+        return refuse(series, _unsigned_zero(only(found, found.is_finite())), "not_finite")
     if dtype == pl.Decimal:
         series = series.cast(pl.String)
     elif dtype != pl.String:
         return refuse_all(series, pl.Float64(), "not_a_number")
     found = only(series, matches(series, _SHORT_NUMBER)).cast(pl.Float64, strict=False)
-    return settle(series, found + 0.0, judge)
+    return settle(series, _unsigned_zero(found), judge)
+
+
+def _unsigned_zero(series: pl.Series) -> pl.Series:
+    # adding zero would do in Python, but Polars leaves that addition out
+    return pl.select(pl.when(series == 0.0).then(0.0).otherwise(series)).to_series()
 
 
 def boolean_judge(wanted: Wanted) -> Judge:

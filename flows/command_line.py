@@ -1,0 +1,148 @@
+"""The ``prefetch`` command: thin, over the flows and the store.
+
+Exit codes: 0 success; 1 unexpected; 2 pipeline file, setting or argument; 3 source; 4 Redis;
+5 stopped by the guard; 6 Redis differs from the stage after the load; 7 another run has the
+bucket; 8 stage.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+from core.errors import PrefetchError
+from core.pipeline import Pipeline
+from core.settings import load_settings
+from flows import opening
+from flows.masking import masked
+from store.client import client_of
+from store.keys import Keys
+
+P = ParamSpec("P")
+
+_CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    required=True,
+    envvar="PREFETCH_CONFIG",
+    help="The pipeline file.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="profile-prefetch")
+def main() -> None:
+    """Prefetches unified customer profiles from product-line databases into Redis."""
+
+
+def _exits(command: Callable[P, None]) -> Callable[P, None]:
+    """Turns our errors into a line on stderr and an exit code."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except PrefetchError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+
+    return wrapped
+
+
+@main.command()
+@_CONFIG
+@click.option("--offline", is_flag=True, help="Judge the file alone; ask no source.")
+@_JSON
+@_exits
+def check(config: Path, offline: bool, as_json: bool) -> None:
+    """Explains every mistake of a pipeline file, with its place."""
+    try:
+        plan, _ = opening.load_plan(config)
+        if not offline:
+            opening.resolved(plan, opening.described(plan))
+    except PrefetchError as error:
+        if as_json:
+            problems = list(getattr(error, "problems", [str(error)]))
+            click.echo(json.dumps({"ok": False, "problems": problems}))
+        raise
+    sources, datasets = len(plan.pipeline.sources), len(plan.pipeline.datasets)
+    if as_json:
+        click.echo(json.dumps({"ok": True, "sources": sources, "datasets": datasets}))
+    else:
+        seen = "" if offline else ", and the sources have all of it"
+        click.echo(f"{config}: {sources} sources, {datasets} datasets; no mistakes{seen}")
+
+
+@main.command()
+@_CONFIG
+@_JSON
+def run(config: Path, as_json: bool) -> None:
+    """Loads every user's profile now: the nightly flow, in this process."""
+    # Prefect takes seconds to import: only those who run a flow shall wait for it.
+    from flows.nightly import nightly
+
+    try:
+        report = nightly(config)
+    except PrefetchError as error:
+        _tell(error.report or {"status": "failed", "error": str(error)}, as_json)
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    _tell(report, as_json)
+
+
+@main.command()
+@_CONFIG
+@click.argument("user")
+@click.option("--unmask", is_flag=True, help="Show personal fields; secrets are never shown.")
+@_JSON
+@_exits
+def show(config: Path, user: str, unmask: bool, as_json: bool) -> None:
+    """Shows one user's profile, personal fields masked."""
+    from store.lookup import lookup
+
+    plan, _ = opening.load_plan(config)
+    with client_of(load_settings().redis_url.get_secret_value()) as client:
+        document = lookup(client, Keys(plan.pipeline.profile), user)
+    if document is None:
+        click.echo("error: no such profile", err=True)
+        sys.exit(1)
+    shown = document if unmask else masked(document, plan)
+    click.echo(json.dumps(shown, ensure_ascii=False, indent=None if as_json else 2))
+
+
+@main.command()
+@_CONFIG
+@_JSON
+@_exits
+def status(config: Path, as_json: bool) -> None:
+    """Tells how the last run went and how fresh each source's data is."""
+    from store.runs import last
+
+    plan, _ = opening.load_plan(config)
+    pipeline: Pipeline = plan.pipeline
+    with client_of(load_settings().redis_url.get_secret_value()) as client:
+        reports = last(client, pipeline.profile.name, 1)
+    if not reports:
+        click.echo("error: no run of this profile is known to this Redis", err=True)
+        sys.exit(1)
+    _tell(reports[0], as_json)
+
+
+def _tell(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+        return
+    from flows.tables import print_report
+
+    print_report(report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Prints a report as tables for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_FIGURES = ("users", "created", "updated", "unchanged", "superseded", "held", "checked")
+
+
+def print_report(report: dict[str, Any], console: Console | None = None) -> None:
+    """Prints the numbers that matter first, then sources, rows and quarantine."""
+    console = console or Console(highlight=False)
+    epoch = f", epoch {report['epoch']}" if report.get("epoch") else ""
+    console.print(f"[bold]{report.get('profile', '')}: {report['status']}[/bold]"
+                  f" in {report.get('seconds', 0):.1f} s{epoch}")
+    if report.get("error"):
+        console.print(report["error"], style="red", markup=False)
+    console.print("  ".join(f"{name} {report.get(name, 0):,}" for name in _FIGURES))
+    _table(console, "Sources", ("source", "rows", "as of", "consistency", "seconds"), [
+        (name, source["rows"], source["as_of"], source["consistency"], source["seconds"])
+        for name, source in report.get("sources", {}).items()
+    ])
+    _table(
+        console,
+        "Rows",
+        ("dataset", "rows", "copies", "in profiles", "reference", "filtered", "quarantined"),
+        [
+            (name, d["rows"], d["copies"], d["placed"], d["reference"],
+             sum(d["filtered"].values()), sum(d["quarantined"].values()))
+            for name, d in report.get("datasets", {}).items()
+        ],
+    )
+    _table(console, "Quarantine", ("reason", "rows"), list(report.get("quarantined", {}).items()))
+
+
+def _table(console: Console, title: str, head: tuple[str, ...], rows: list[Any]) -> None:
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in head:
+        table.add_column(column, justify="left" if column == head[0] else "right")
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    console.print(table)
