@@ -91,7 +91,8 @@ class RowsConnector:
                 f"t.{quote.quote_identifier(c)}" for c in places.source_columns
             ) or "1"
             relation = relation_sql(query, self._source.db_schema, quote)
-            counted = connection.exec_driver_sql(f"SELECT count(*) FROM {relation}".replace("%", "%%"))
+            count = f"SELECT count(*) FROM {relation}".replace("%", "%%")
+            counted = connection.exec_driver_sql(count)
             sent, seen = int(counted.scalar_one()), 0
             cursor = self._streaming_cursor(connection)
             try:

@@ -93,7 +93,7 @@ def _dataset(pipeline: Pipeline, name: str, dataset: Dataset) -> Iterator[Proble
             yield Problem((*here, "lookups", alias), text)
     yield from _fields(here, dataset)
     yield from _expression((*here, "where"), dataset.where)
-    zones = [(here, dataset.timezone)]
+    zones: list[tuple[tuple[str, ...], str | None]] = [(here, dataset.timezone)]
     zones += [((*here, "columns", c), column.timezone) for c, column in dataset.columns.items()]
     for location, zone in zones:
         if zone is not None and not _is_zone(zone):
@@ -123,9 +123,9 @@ def _user(pipeline: Pipeline, name: str, dataset: Dataset) -> Iterator[Problem]:
                 yield Problem((*here, "user_id", "link"), f"there is no link {link!r}")
         chain = [pipeline.links[n] for n in dataset.user_id.link if n in pipeline.links]
         keys = [dataset.user_id.on, *(link.to for link in chain)]
-        for columns, link in zip(keys, chain, strict=False):
-            if len(columns) != len(link.from_):
-                text = f"the link's key has {len(link.from_)} columns, not {len(columns)}"
+        for columns, hop in zip(keys, chain, strict=False):
+            if len(columns) != len(hop.from_):
+                text = f"the link's key has {len(hop.from_)} columns, not {len(columns)}"
                 yield Problem((*here, "user_id"), text)
         if chain and len(chain[-1].to) != 1:
             yield Problem((*here, "user_id"), "the last link must lead to one column, the user id")
@@ -170,12 +170,15 @@ def _names(pipeline: Pipeline, shape: Shape, name: str) -> Iterator[Problem]:
     hooked = dataset.transform.columns if dataset.transform else {}
     for column in names.own:
         if column.startswith(RESERVED):
-            yield Problem(here, f"{column!r}: the only name of the pipeline's own that may be "
-                          f"used is {USER_ID_COLUMN}")
+            yield Problem(
+                here,
+                f"{column!r}: the only name of the pipeline's own that may be "
+                f"used is {USER_ID_COLUMN}",
+            )
         elif kind in _WITHOUT_FIXED_COLUMNS:
             declared = dataset.columns.get(column)
             if declared is None or declared.type is None:
-                text = f"a {kind} source can't tell the type of {column!r}: declare it in `columns`"
+                text = f"{kind} can't tell the type of {column!r}: declare it in `columns`"
                 yield Problem((*here, "columns"), text)
     for column, entry in hooked.items():
         if entry.type is None:
@@ -202,7 +205,8 @@ def _survivorship(pipeline: Pipeline, shape: Shape) -> Iterator[Problem]:
             if preferred not in pipeline.sources and preferred not in pipeline.datasets:
                 yield Problem((*here, "prefer"), f"there is no source or dataset {preferred!r}")
         if rule.policy == "latest" and any(dataset.cursor is None for dataset in feeds):
-            yield Problem((*here, "policy"), "`latest` needs a `cursor` in every dataset that feeds")
+            text = "`latest` needs a `cursor` in every dataset that feeds the field"
+            yield Problem((*here, "policy"), text)
 
 
 def _expression(location: tuple[str, ...], where: Where | None) -> Iterator[Problem]:

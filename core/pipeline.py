@@ -121,9 +121,7 @@ class Column(Entry):
     )
     trim: bool = Field(False, description="Take white space at both ends away.")
     case: Literal["lower", "upper"] | None = Field(None, description="Fold the case.")
-    null_values: Names = Field(
-        (), description="Texts that stand for null (compared after `trim`)."
-    )
+    null_values: Names = Field((), description="Texts that stand for null (compared after `trim`).")
 
     @field_validator("type")
     @classmethod
@@ -203,9 +201,9 @@ class Dataset(Entry):
     unnest: str | None = Field(
         None, description="An array column: each of its elements becomes a row."
     )
-    columns: Annotated[
-        dict[str, Annotated[Column, _named("type")]], BeforeValidator(_mapping)
-    ] = Field(default_factory=dict, description="What is read, and as what type.")
+    columns: Annotated[dict[str, Annotated[Column, _named("type")]], BeforeValidator(_mapping)] = (
+        Field(default_factory=dict, description="What is read, and as what type.")
+    )
     timezone: str | None = Field(None, description="The zone of times that have none (IANA name).")
     where: Where | None = Field(
         None,
@@ -265,7 +263,7 @@ class Link(Entry):
     """A crosswalk: how a dataset's key leads to the user id, or to the next link's key."""
 
     dataset: str = Field(description="The dataset whose rows are the crosswalk.")
-    from_: Names = Field(alias="from", description="The key's column (or columns); may be an array.")
+    from_: Names = Field(alias="from", description="The key's column or columns; may be an array.")
     to: Names = Field(description="The user id's column, or the next link's key; may be an array.")
     where: Where | None = Field(None, description="Only these rows lead anywhere.")
     cardinality: Literal["one", "many"] = Field(

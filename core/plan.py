@@ -159,7 +159,7 @@ def _sorted_names(pipeline: Pipeline, dataset: Dataset, used: list[str]) -> Name
             continue
         if use in dataset.columns:
             own.append(use)
-        elif prefix in links and prefix in pipeline.links and rest in pipeline.links[prefix].columns:
+        elif prefix in links and rest in pipeline.links[prefix].columns:
             linked.append(use)
         elif prefix in dataset.lookups:
             looked_up.append(use)

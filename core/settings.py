@@ -94,10 +94,16 @@ def load_settings() -> Settings:
         ConfigError: with every variable that is missing or wrong.
     """
     try:
-        return Settings()  # type: ignore[call-arg]  # filled from the environment
+        return Settings()
     except ValidationError as error:
-        raise ConfigError([
-            f"environment variable {problem['loc'][0]}: "
-            + ("not set; see docs/settings.md" if problem["type"] == "missing" else problem["msg"])
-            for problem in error.errors(include_input=False, include_context=False)
-        ]) from None
+        raise ConfigError(
+            [
+                f"environment variable {problem['loc'][0]}: "
+                + (
+                    "not set; see docs/settings.md"
+                    if problem["type"] == "missing"
+                    else problem["msg"]
+                )
+                for problem in error.errors(include_input=False, include_context=False)
+            ]
+        ) from None

@@ -156,9 +156,7 @@ def _add_fields(shape: Shape, node: ObjectNode, name: str, dataset: Dataset) -> 
         *groups, leaf_name = path.split(".")
         target = node
         for group in groups:
-            inner = target.items.setdefault(
-                group, ObjectNode((*target.path, group), group_of=name)
-            )
+            inner = target.items.setdefault(group, ObjectNode((*target.path, group), group_of=name))
             if not isinstance(inner, ObjectNode):
                 shape.problems.append((name, f"field {path!r}: {group!r} is no object elsewhere"))
                 break

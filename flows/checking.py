@@ -46,7 +46,6 @@ def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:
         expected = Expected(
             bucket,
             run.epoch,
-            run.plan.pipeline.profile.schema_version,
             rows[_USER].to_list(),
             rows[_PROFILE].to_list(),
             rows[_CREDENTIAL].to_list(),

@@ -111,4 +111,3 @@ def partition_of(rows: pl.DataFrame, partitions: int) -> pl.Series:
 def bucket_of(run: RunContext, rows: pl.DataFrame) -> pl.Series:
     """The bucket of rows by their user."""
     return buckets_of(rows[USER_ID], run.plan.pipeline.profile.key, run.buckets)
-

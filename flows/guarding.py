@@ -55,8 +55,9 @@ def findings(run: RunContext, counts: Mapping[str, RowCounts]) -> list[str]:
         unusable = sum(own.values())
         if unusable > limit * (ended.rows + ended.copies):
             worst = sorted(own.items(), key=lambda pair: -pair[1])[:3]
-            reasons = ", ".join(f"{n} {why[0]}{f' ({why[1]})' if why[1] else ''}"
-                                for why, n in worst)
+            reasons = ", ".join(
+                f"{n} {why[0]}{f' ({why[1]})' if why[1] else ''}" for why, n in worst
+            )
             found.append(
                 f"{name}: {unusable} of {ended.rows + ended.copies} rows can't be used ({reasons}), "
                 f"more than max_quarantined_share {limit:g} allows"

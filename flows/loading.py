@@ -10,7 +10,7 @@ import polars as pl
 
 from core.records import BucketDocuments, LoadCounts
 from flows.checking import keep_expected
-from flows.guarding import reads, readers_of
+from flows.guarding import readers_of, reads
 from flows.run_context import RunContext
 from store.writer import BucketWriter, Limits, Pass
 from transforms.columns import BUCKET, REASON, USER_ID
@@ -41,9 +41,7 @@ def documents_of(run: RunContext, unit: list[int]) -> list[BucketDocuments]:
             part[USER_ID].to_list(),
             part["body"].to_list(),
             part["credential"].to_list(),
-            dict(
-                held.filter(pl.col(BUCKET) == bucket).select(USER_ID, REASON).iter_rows()
-            ),
+            dict(held.filter(pl.col(BUCKET) == bucket).select(USER_ID, REASON).iter_rows()),
         )
         for bucket in unit
         for part in [texts.filter(pl.col(BUCKET) == bucket)]

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 from prefect import flow, runtime, task
@@ -49,8 +50,6 @@ _GROUP_USERS = 200_000
 
 _PROGRESS_STEP = 5.0
 """Percent between two updates of the progress artifact."""
-
-R = TypeVar("R")
 
 log = logging.getLogger("prefect.profile_prefetch")
 
@@ -226,13 +225,19 @@ def _extracted(
                 this_attempt.callback(snapshots.close)
                 stage = this_attempt.enter_context(
                     open_stage(
-                        settings.stage_dir, f"{report.run}-{attempt}",
+                        settings.stage_dir,
+                        f"{report.run}-{attempt}",
                         ready.plan.pipeline.profile.buckets,
                     )
                 )
                 report.epoch = epoch
                 run = RunContext(
-                    ready.plan, ready.hooks, settings, ready.keys, stage, epoch,
+                    ready.plan,
+                    ready.hooks,
+                    settings,
+                    ready.keys,
+                    stage,
+                    epoch,
                     ready.redis_run_id,
                 )
                 _read_sources(run, snapshots, report)
@@ -249,7 +254,7 @@ def _extracted(
 
 
 def _read_sources(run: RunContext, snapshots: opening.Snapshots, report: Report) -> None:
-    with ThreadPoolTaskRunner(max_workers=run.settings.source_threads) as threads:
+    with _threads(run.settings.source_threads) as threads:
         futures = [
             threads.submit(extract, {"run": run, "source": name, "snapshots": snapshots})
             for name in snapshots.connectors
@@ -269,7 +274,7 @@ def _linked(run: RunContext, settings: Settings, report: Report) -> None:
     for name, ended in linking.load_lookups(run).items():
         report.rows[name] += ended
     linked = [entry.name for entry in run.plan.placed if entry.links]
-    with ThreadPoolTaskRunner(max_workers=settings.load_threads) as threads:
+    with _threads(settings.load_threads) as threads:
         futures = [threads.submit(link, {"run": run, "dataset": name}) for name in linked]
         for name, ended in zip(linked, _results(futures), strict=True):
             report.rows[name] += ended
@@ -281,12 +286,12 @@ def _groups(run: RunContext) -> list[tuple[int, int]]:
     number = max(run.settings.load_threads, -(-users // _GROUP_USERS))
     number = min(number, run.buckets)
     bounds = [run.buckets * i // number for i in range(number + 1)]
-    return [(first, last - 1) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return [(first, last - 1) for first, last in pairwise(bounds)]
 
 
 def _loaded(run: RunContext, groups: list[tuple[int, int]], report: Report) -> None:
     progress = Progress(run.buckets)
-    with ThreadPoolTaskRunner(max_workers=run.settings.load_threads) as threads:
+    with _threads(run.settings.load_threads) as threads:
         futures = [
             threads.submit(
                 load,
@@ -303,7 +308,7 @@ def _loaded(run: RunContext, groups: list[tuple[int, int]], report: Report) -> N
 
 def _checked(run: RunContext, groups: list[tuple[int, int]], report: Report) -> None:
     checked = Checked()
-    with ThreadPoolTaskRunner(max_workers=run.settings.load_threads) as threads:
+    with _threads(run.settings.load_threads) as threads:
         futures = [
             threads.submit(check, {"run": run, "group": group, "first": first, "last": last})
             for group, (first, last) in enumerate(groups)
@@ -315,9 +320,13 @@ def _checked(run: RunContext, groups: list[tuple[int, int]], report: Report) -> 
         raise NotLoaded(dict(checked.findings))
 
 
-def _results(futures: list[PrefectFuture[R]]) -> list[R]:
+def _threads(number: int) -> ThreadPoolTaskRunner[Any]:
+    return ThreadPoolTaskRunner(max_workers=number)
+
+
+def _results(futures: Sequence[PrefectFuture[Any]]) -> list[Any]:
     """The results of all futures, once all are done: an error never leaves others at work."""
-    wait(futures)
+    wait(list(futures))
     return [future.result() for future in futures]
 
 
@@ -333,7 +342,8 @@ def _step(report: Report, name: str) -> Iterator[None]:
 def _publish(report: Report, settings: Settings) -> None:
     """Keeps the report in Redis and shows it in the UI; failing at that fails nothing else."""
     create_markdown_artifact(
-        key=f"report-{report.profile.replace('_', '-')}", markdown=report.as_markdown(),
+        key=f"report-{report.profile.replace('_', '-')}",
+        markdown=report.as_markdown(),
         description=f"{report.status}: {report.users:,} users",
     )
     try:

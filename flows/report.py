@@ -99,8 +99,15 @@ class Report:
         lines += _table(
             ["dataset", "rows", "copies", "in profiles", "reference", "filtered", "quarantined"],
             [
-                [name, e.rows, e.copies, e.placed, e.reference, e.filtered.total(),
-                 e.quarantined.total()]
+                [
+                    name,
+                    e.rows,
+                    e.copies,
+                    e.placed,
+                    e.reference,
+                    e.filtered.total(),
+                    e.quarantined.total(),
+                ]
                 for name, e in self.rows.items()
             ],
         )
@@ -125,6 +132,8 @@ def _rows(ended: RowCounts) -> dict[str, Any]:
 
 def _table(head: list[str], rows: list[list[Any]]) -> list[str]:
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row)
-              for row in rows]
+    lines += [
+        " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row)
+        for row in rows
+    ]
     return [f"| {line} |" for line in lines]

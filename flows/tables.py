@@ -14,22 +14,36 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
     """Prints the numbers that matter first, then sources, rows and quarantine."""
     console = console or Console(highlight=False)
     epoch = f", epoch {report['epoch']}" if report.get("epoch") else ""
-    console.print(f"[bold]{report.get('profile', '')}: {report['status']}[/bold]"
-                  f" in {report.get('seconds', 0):.1f} s{epoch}")
+    console.print(
+        f"[bold]{report.get('profile', '')}: {report['status']}[/bold]"
+        f" in {report.get('seconds', 0):.1f} s{epoch}"
+    )
     if report.get("error"):
         console.print(report["error"], style="red", markup=False)
     console.print("  ".join(f"{name} {report.get(name, 0):,}" for name in _FIGURES))
-    _table(console, "Sources", ("source", "rows", "as of", "consistency", "seconds"), [
-        (name, source["rows"], source["as_of"], source["consistency"], source["seconds"])
-        for name, source in report.get("sources", {}).items()
-    ])
+    _table(
+        console,
+        "Sources",
+        ("source", "rows", "as of", "consistency", "seconds"),
+        [
+            (name, source["rows"], source["as_of"], source["consistency"], source["seconds"])
+            for name, source in report.get("sources", {}).items()
+        ],
+    )
     _table(
         console,
         "Rows",
         ("dataset", "rows", "copies", "in profiles", "reference", "filtered", "quarantined"),
         [
-            (name, d["rows"], d["copies"], d["placed"], d["reference"],
-             sum(d["filtered"].values()), sum(d["quarantined"].values()))
+            (
+                name,
+                d["rows"],
+                d["copies"],
+                d["placed"],
+                d["reference"],
+                sum(d["filtered"].values()),
+                sum(d["quarantined"].values()),
+            )
             for name, d in report.get("datasets", {}).items()
         ],
     )

@@ -17,7 +17,7 @@ import redis.exceptions as driver
 
 from core.errors import FenceLost, TargetUnavailable
 from store.backoff import TRIES, pauses
-from store.driver_errors import driver_errors, mapped
+from store.driver_errors import mapped
 from store.fence import Fence
 from store.resp import EXEC, MULTI, UNWATCH, packed, watch_and_get
 from store.wire import Restarted, Wire
@@ -85,12 +85,7 @@ class Lane:
         batch, self.batch = self.batch, None
         if batch is None:
             return []
-        try:
-            results = self._results()
-        except BaseException:
-            self.batch = batch
-            self.wire.drop()
-            raise
+        results = self._results()
         if results is None:
             self.wire.answer("WATCH")
             raise fence.lost(self.wire.answer("GET"))
@@ -129,7 +124,7 @@ class Lane:
 def _reason(results: Iterable[Any], oks: int) -> str | None:
     good = 0
     for result in results:
-        if isinstance(result, driver.ResponseError):
+        if isinstance(result, driver.RedisError):
             for start, reason in _SINGLE_ERRORS.items():
                 if str(result).startswith(start):
                     return reason

@@ -24,8 +24,7 @@ class Load:
         self, keys: Keys, bucket: int, planner: Planner, looker: Looker, control: Wire
     ) -> None:
         self._keys, self._planner, self._looker, self._control = keys, planner, looker, control
-        sealer = planner.sealer
-        self._expected = Expected(bucket, sealer.epoch, sealer.schema_version)
+        self._expected = Expected(bucket, planner.sealer.epoch)
         self._quarantined: dict[str, str] = {}
 
     def profiles(self, documents: BucketDocuments) -> Iterator[Write]:

@@ -18,7 +18,6 @@ class Expected:
 
     bucket: int
     epoch: int
-    schema_version: int
     user_ids: list[str] = field(default_factory=list)
     profiles: list[str | None] = field(default_factory=list)
     credentials: list[str | None] = field(default_factory=list)
@@ -33,7 +32,7 @@ class Expected:
         """The same but for some users."""
         if not user_ids:
             return self
-        rest = Expected(self.bucket, self.epoch, self.schema_version)
+        rest = Expected(self.bucket, self.epoch)
         for user_id, *digests in zip(self.user_ids, self.profiles, self.credentials, strict=True):
             if user_id not in user_ids:
                 rest.add(user_id, *digests)

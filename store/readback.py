@@ -1,7 +1,7 @@
 """The check after a load: every document of a bucket is read back whole and hashed again.
 
-The many good documents are told by one hash each. What looks wrong is a suspect, read once more
-together with everything that could explain it (a newer run, a removal), in one transaction.
+The many good documents are told by one hash each. What looks wrong is a suspect, judged in
+``store.suspects`` with everything that could explain it.
 """
 
 from __future__ import annotations
@@ -9,28 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
-import redis.exceptions as driver
-
-from core.document import Opened, opened
+from core.document import opened
 from store.client import Timeouts
-from store.driver_errors import mapped
+from store.expiry import may_expire
 from store.keys import Keys
 from store.outcome import Checked, Expected
 from store.resp import packed
+from store.suspects import Suspect, judge
 from store.wire import Primary, Question, Wire, answers
 
 USERS_AT_ONCE = 50
 QUESTIONS_AHEAD = 3
 SUSPECTS_AT_ONCE = 20
 
-
-class _User(NamedTuple):
-    user_id: str
-    documents: tuple[tuple[bytes, str | None], tuple[bytes, str | None]]
-    """Key and expected digest of the profile, then of the credential."""
+NO_TTL = -1
 
 
 def check_bucket(
@@ -55,32 +49,43 @@ def check_bucket(
         TargetError: Redis can't be read, or is another process than before.
     """
     checked = Checked()
-    primary = Primary(url, timeouts, run_id)
-    with primary.wire() as wire:
-        suspects = list(_suspects(wire, keys, expected, checked))
-        source = iter(suspects)
+    with Primary(url, timeouts, run_id).wire() as wire:
+        suspects = _suspects(wire, keys, expected, checked)
+        # Reading is over before anything else is asked on this connection.
+        source = iter(list(suspects))
         while chunk := list(islice(source, SUSPECTS_AT_ONCE)):
-            for user, evidence in _evidence(wire, keys, expected.bucket, chunk):
-                _judge(user, evidence, expected.epoch, checked)
+            judge(wire, keys, expected, chunk, checked)
     return checked
 
 
-def _suspects(wire: Wire, keys: Keys, expected: Expected, checked: Checked) -> Iterator[_User]:
-    epoch = expected.epoch
-    for chunk, replies in answers(wire, _questions(keys, expected), QUESTIONS_AHEAD, "JSON.GET"):
-        extra = replies[0]
-        position = 1
-        for user in chunk:
-            suspect = bool(extra)
-            for _, digest in user.documents:
-                if digest is None:
-                    continue
-                text, ttl = replies[position : position + 2]
-                position += 2
-                checked.documents += 1
-                suspect = suspect or ttl != -1 or not _is_good(text, digest, epoch)
-            if suspect:
-                yield user
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some users: keys and digests of the documents they must have, each with its user."""
+
+    keys: list[bytes]
+    digests: list[str]
+    owners: list[Suspect]
+    absent: list[bytes]
+    everybody: list[Suspect]
+
+
+def _suspects(wire: Wire, keys: Keys, expected: Expected, checked: Checked) -> Iterator[Suspect]:
+    with_ttl = may_expire(wire, keys)
+    questions = (_question(chunk, with_ttl) for chunk in _chunks(keys, expected))
+    for chunk, replies in answers(wire, questions, QUESTIONS_AHEAD, "JSON.GET"):
+        size = len(chunk.keys)
+        checked.documents += size
+        if replies[0] != 0:
+            yield from chunk.everybody
+            continue
+        last = None
+        for place, text in enumerate(replies[1 : size + 1]):
+            good = _is_good(text, chunk.digests[place], expected.epoch)
+            if good and (not with_ttl or replies[size + 1 + place] == NO_TTL):
+                continue
+            if chunk.owners[place] is not last:
+                last = chunk.owners[place]
+                yield last
 
 
 def _is_good(text: Any, digest: str, epoch: int) -> bool:
@@ -95,21 +100,35 @@ def _is_good(text: Any, digest: str, epoch: int) -> bool:
     )
 
 
-def _questions(keys: Keys, expected: Expected) -> Iterator[Question[list[_User]]]:
-    users = (
-        _User(user_id, ((key, profile), (credential_key, credential)))
-        for user_id, profile, credential in zip(
-            expected.user_ids, expected.profiles, expected.credentials, strict=True
-        )
-        for key, credential_key in (keys.both(user_id),)
-    )
-    while chunk := list(islice(users, USERS_AT_ONCE)):
-        gets, absent = [], []
-        for user in chunk:
-            for key, digest in user.documents:
+def _chunks(keys: Keys, expected: Expected) -> Iterator[_Chunk]:
+    for start in range(0, len(expected.user_ids), USERS_AT_ONCE):
+        part = slice(start, start + USERS_AT_ONCE)
+        user_ids = expected.user_ids[part]
+        profiles, credentials = expected.profiles[part], expected.credentials[part]
+        chunk = _Chunk([], [], [], [], [])
+        for suspect in map(Suspect, user_ids, *keys.both(user_ids), profiles, credentials):
+            chunk.everybody.append(suspect)
+            for key, digest in (
+                (suspect.key, suspect.profile),
+                (suspect.credential_key, suspect.credential),
+            ):
                 if digest is None:
-                    absent.append(key)
+                    chunk.absent.append(key)
                 else:
-                    gets.append(packed("JSON.GET", key) + packed("PTTL", key))
-        nobody = packed("EXISTS", *absent) if absent else packed("EXISTS", keys.canary("none"))
-        yield Question(nobody + b"".join(gets), 1 + 2 * len(gets), chunk)
+                    chunk.keys.append(key)
+                    chunk.digests.append(digest)
+                    chunk.owners.append(suspect)
+        yield chunk
+
+
+def _question(chunk: _Chunk, with_ttl: bool) -> Question[_Chunk]:
+    size = len(chunk.keys)
+    # EXISTS wants at least one key; a key that stands twice counts twice, so none is added.
+    commands = [packed("EXISTS", *chunk.absent) if chunk.absent else _ZERO]
+    commands += [b"*2\r\n$8\r\nJSON.GET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in chunk.keys]
+    if with_ttl:
+        commands += [packed("PTTL", key) for key in chunk.keys]
+    return Question(b"".join(commands), 1 + size * (2 if with_ttl else 1), chunk)
+
+
+_ZERO = packed("EXISTS", "")

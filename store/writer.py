@@ -12,6 +12,7 @@ from core.errors import FenceLost, TargetError, TargetUnavailable
 from core.records import BucketDocuments
 from store.client import Timeouts
 from store.epoch import refuse_lost_counter
+from store.expiry import may_expire
 from store.fence import ALIVE_S, WAIT_S, Fence, marks_of, release, take
 from store.keys import Keys
 from store.lanes import Lane, Lanes, Write
@@ -123,7 +124,8 @@ class BucketWriter:
     def _planner(self, fence: Fence, this: Pass, rewrite: Collection[str]) -> Planner:
         sealer = Sealer(this.schema_version, this.epoch)
         marks_key = self._keys.removed(fence.bucket)
-        return Planner(sealer, marks_key, this.raise_epoch, rewrite)
+        persist = may_expire(self._control, self._keys)
+        return Planner(sealer, marks_key, this.raise_epoch, rewrite, persist)
 
     def _load(self, fence: Fence, lanes: Lanes, planner: Planner) -> Load:
         marks = marks_of(self._control.ask("HGETALL", self._keys.removed(fence.bucket)))

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import polars as pl
 
-from core.values import ColumnType, Kind
+from core.values import SAFE_INTEGER, ColumnType, Kind
 from transforms.casts_json import canonical, inspect, read_exactly
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, refuse_all, settle
-from transforms.casts_text import NUL, clean_value
+from transforms.casts_text import clean_value
 
 ItemJudge = Callable[[Kind], Callable[[Wanted], Judge]]
 """Gives the rule's maker for a kind of items."""
@@ -41,7 +41,7 @@ def cast_array(series: pl.Series, wanted: Wanted, judge_of: ItemJudge) -> Cast:
 def _array_judge(wanted: Wanted, judge_of: ItemJudge) -> Judge:
     kind = wanted.target.item or "json"
     judge = _json_item_judge(wanted) if kind == "json" else judge_of(kind)(_of_items(wanted, kind))
-    keeps_text = kind == "string" and not _cleans(wanted)
+    plain = _PLAIN.get(kind, _never) if not _cleans(wanted) else _never
 
     def one(value: Any) -> Any:
         value = value if kind in ("password_hash", "json") else clean_value(value, wanted.column)
@@ -52,9 +52,12 @@ def _array_judge(wanted: Wanted, judge_of: ItemJudge) -> Judge:
         return _writable(judge(value))
 
     def judge_array(value: Any) -> str:
-        if keeps_text and isinstance(value, str) and (same := _plain_texts(value)) is not None:
-            return same
-        items = _items(value) if isinstance(value, str) else value
+        if isinstance(value, str):
+            if (same := _plainly_good(value, plain)) is not None:
+                return same
+            items = _items(value)
+        else:
+            items = value
         if not isinstance(items, list):
             raise Unfit("not_an_array")
         return canonical([one(item) for item in items])
@@ -74,15 +77,28 @@ def _of_items(wanted: Wanted, kind: Kind) -> Wanted:
     return replace(wanted, delivered=source, target=target)
 
 
-def _plain_texts(text: str) -> str | None:
-    """The canonical text of an array of nothing but strings, without U+0000; else None."""
+def _plainly_good(text: str, plain: Callable[[Any], bool]) -> str | None:
+    """The canonical text of an array whose items are all plainly good; else None."""
+    if plain is _never or "\\u0000" in text:
+        return None
     try:
         items = orjson.loads(text)
     except ValueError:
         return None
-    if not isinstance(items, list) or NUL in text or "\\u0000" in text:
+    if not isinstance(items, list) or not all(map(plain, items)):
         return None
-    return orjson.dumps(items).decode() if all(type(item) is str for item in items) else None
+    return orjson.dumps(items).decode()
+
+
+def _never(item: Any) -> bool:
+    return False
+
+
+# by type(), as True is an int; orjson makes integers beyond 64 bits floats, which are not ints
+_PLAIN: dict[Kind, Callable[[Any], bool]] = {
+    "string": lambda item: type(item) is str,
+    "integer": lambda item: type(item) is int and -SAFE_INTEGER <= item <= SAFE_INTEGER,
+}
 
 
 def _items(text: str) -> Any:

@@ -11,14 +11,10 @@ import polars as pl
 
 from core.values import ColumnType
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse_all, settle
-from transforms.casts_text import matches
+from transforms.casts_text import PLAIN_DIGITS, matches, plain_notation
 
 DIGITS = 38
 """Digits that Arrow's decimal128 holds."""
-
-PLAIN_DIGITS = 1000
-"""Digits a decimal of unknown scale may have on either side of the point. Sources hold more
-(PostgreSQL 131,072), but ``1E+9999999`` must not become ten megabytes of zeros."""
 
 _EXPONENT_DIGITS = 9
 _NUMBER = re.compile(
@@ -87,18 +83,6 @@ def decimal_judge(wanted: Wanted) -> Judge:
         return found if found else found.copy_abs()
 
     return judge
-
-
-def plain_notation(value: Decimal) -> str:
-    """The number without exponent, with the zeros at its end as given, and no negative zero.
-
-    Raises:
-        Unfit: ``decimal_too_long``.
-    """
-    exponent = value.as_tuple().exponent
-    if value.adjusted() > PLAIN_DIGITS or int(exponent) < -PLAIN_DIGITS:
-        raise Unfit("decimal_too_long")
-    return format(value if value else value.copy_abs(), "f")
 
 
 def cast_decimal(series: pl.Series, wanted: Wanted) -> Cast:

@@ -21,11 +21,11 @@ _WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3, "f": 
 _WIDTHS |= {"U": 2, "W": 2, "V": 2, "G": 4, "u": 1, "w": 1}
 _DIRECTIVE = re.compile("%(.)", re.DOTALL)
 _RUN_OF_DIGITS = re.compile(f"%[{''.join(_WIDTHS)}]%[{''.join(_WIDTHS)}]")
-_PLAIN_LITERALS = re.compile(r"[ /:,_A-Za-z-]*")
+_PLAIN_LITERALS = re.compile(r"[ ./:,_A-Za-z-]*")
 _YEARS = frozenset("YyGcxD")
 
-# 00-68 are the years from 2000, 69-99 those before: POSIX strptime, and Python's
-_CENTURIES = (("20", "[0-5][0-9]|6[0-8]"), ("19", "69|[7-9][0-9]"))
+_LAST_OF_2000S = "68"
+"""Of two-digit years, 69 to 99 are those before 2000: POSIX strptime, and Python's."""
 
 
 def digits_width(layout: str) -> int | None:
@@ -54,37 +54,44 @@ def padded(series: pl.Series, layout: str) -> pl.Series:
 
 def iso_of_format(texts: pl.Series, layout: str) -> pl.Series:
     """The plainly good texts of a simple format rewritten in ISO form, null for the rest."""
-    pattern = _capturing(layout)
-    if pattern is None:
+    if not _is_simple(layout):
         return nulls(texts, pl.String())
-    names = _DIRECTIVE.findall(layout)
-    iso = "${m}-${d}"
-    if "H" in names:
-        iso += "T${H}:${M}" + (":${S}" if "S" in names else "")
-    if "Y" in names:
-        return only(texts, matches(texts, pattern)).str.replace(f"^{pattern}$", "${Y}-" + iso)
-    found = nulls(texts, pl.String())
-    for century, years in _CENTURIES:
-        dated = pattern.replace("(?P<y>[0-9]{2})", f"(?P<y>{years})")
-        fit = matches(texts, dated)
-        rewritten = only(texts, fit).str.replace(f"^{dated}$", century + "${y}-" + iso)
-        found = rewritten.zip_with(fit.fill_null(False), found)
-    return found
+    parts = re.split("(%.)", layout)
+    digits = {f"%{name}": f"[0-9]{{{width}}}" for name, width in _WIDTHS.items()}
+    fit = matches(texts, "".join(digits.get(part, part.replace(".", "[.]")) for part in parts))
+    plain = only(texts, fit)
+    found: dict[str, pl.Series] = {}
+    at = 0
+    for part in parts:
+        width = _WIDTHS[part[1]] if part.startswith("%") else len(part)
+        found[part.lstrip("%")] = plain.str.slice(at, width)
+        at += width
+    if "Y" not in found:
+        found["Y"] = _full_year(found["y"])
+    iso: list[Any] = [found["Y"], pl.lit("-"), found["m"], pl.lit("-"), found["d"]]
+    if "H" in found:
+        iso += [pl.lit("T"), found["H"], pl.lit(":"), found["M"]]
+        iso += [pl.lit(":"), found["S"]] if "S" in found else []
+    return pl.select(pl.concat_str(iso)).to_series()
+
+
+def _full_year(years: pl.Series) -> pl.Series:
+    century = pl.when(years <= _LAST_OF_2000S).then(pl.lit("20")).otherwise(pl.lit("19"))
+    return pl.select(pl.concat_str([century, years])).to_series()
 
 
 @lru_cache
-def _capturing(layout: str) -> str | None:
-    """A pattern with a group for each part, for formats that need no more than that."""
+def _is_simple(layout: str) -> bool:
+    """Whether a format is a whole date, perhaps a time, in numbers of fixed width."""
     names = _DIRECTIVE.findall(layout)
-    dated = {"Y", "m", "d"} <= set(names) or {"y", "m", "d"} <= set(names)
-    timed = not set(names) & set("HMS") or {"H", "M"} <= set(names)
-    plain = set(names) <= set("YymdHMS") and len(names) == len(set(names))
-    both = {"Y", "y"} <= set(names)
-    literals = _DIRECTIVE.sub("", layout).replace(".", "")
-    if not (dated and timed and plain) or both or not _PLAIN_LITERALS.fullmatch(literals):
-        return None
-    escaped = layout.replace(".", "[.]")
-    return _DIRECTIVE.sub(lambda at: f"(?P<{at[1]}>[0-9]{{{_WIDTHS[at[1]]}}})", escaped)
+    year = set(names) & set("Yy")
+    dated = len(year) == 1 and {"m", "d"} <= set(names) and len(names) == len(set(names))
+    time = set(names) - {*year, "m", "d"}
+    return (
+        dated
+        and time in (set(), {"H", "M"}, {"H", "M", "S"})
+        and _PLAIN_LITERALS.fullmatch(_DIRECTIVE.sub("", layout)) is not None
+    )
 
 
 @lru_cache

@@ -17,6 +17,8 @@ _ANY_UUID = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _UUID_BYTES = 16
+_UUID_DIGITS = "^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$"
+_WITH_DASHES = "${1}-${2}-${3}-${4}-${5}"
 _OBJECTID = "[0-9a-f]{24}"
 
 _BASE64 = "[A-Za-z0-9+/]"
@@ -52,11 +54,14 @@ def cast_uuid(series: pl.Series, wanted: Wanted) -> Cast:
     """UUIDs from text of any spelling, or from 16 bytes."""
     if series.dtype == pl.String:
         lower = series.str.to_lowercase()
-        return settle(series, only(lower, matches(lower, _UUID)), uuid_judge(wanted))
+        fit = matches(lower, _UUID)
+        if not fit.all(ignore_nulls=True):
+            lower = lower.str.replace(_UUID_DIGITS, _WITH_DASHES)
+            fit = matches(lower, _UUID)
+        return settle(series, only(lower, fit), uuid_judge(wanted))
     if series.dtype == pl.Binary:
         fit = only(series, series.bin.size() == _UUID_BYTES)
-        groups = r"^(.{8})(.{4})(.{4})(.{4})(.{12})$"
-        text = fit.bin.encode("hex").str.replace(groups, "$1-$2-$3-$4-$5")
+        text = fit.bin.encode("hex").str.replace(_UUID_DIGITS, _WITH_DASHES)
         return refuse(series, text, "not_a_uuid")
     return refuse(series, nulls(series, pl.String()), "not_a_uuid")
 

@@ -18,11 +18,13 @@ from transforms.casts_text import NUL
 DEPTH = 100
 """Levels of arrays and objects in a value; RedisJSON refuses documents of more than 128."""
 
-_MANY_DIGITS = 20
-"""An integer of more digits is beyond 2^53 whatever its sign; Python refuses some thousands."""
+_MANY_DIGITS = 1000
+"""No kind takes integers of more digits, and Python refuses to read some thousands."""
 
 # What the plain way does not see: orjson turns integers beyond 64 bits into doubles
 _DELICATE = re.compile(r"[0-9]{16}|\\u0000")
+
+_ZEROS = re.compile(r"(\.[0-9]*[1-9])0+(?![0-9])|\.0+(?![0-9])")
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -47,7 +49,9 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    return int(text[:_MANY_DIGITS])
+    if len(text) > _MANY_DIGITS:
+        raise Unfit("integer_beyond_2_53")
+    return int(text)
 
 
 def _constant(text: str) -> None:
@@ -57,10 +61,8 @@ def _constant(text: str) -> None:
 def read_exactly(text: str) -> Any:
     """The JSON value, numbers with a point or exponent as Decimal.
 
-    Integers of more than 20 digits are cut there, which leaves them beyond 2^53.
-
     Raises:
-        Unfit: ``not_json``, ``too_deep`` or ``duplicate_key``.
+        Unfit: ``not_json``, ``too_deep``, ``duplicate_key``, or an integer of absurd length.
     """
     if _depth(text) > DEPTH:
         raise Unfit("too_deep")
@@ -166,5 +168,14 @@ def _plainly_good(text: str) -> str | None:
         found = orjson.dumps(orjson.loads(text)).decode()
     except ValueError:
         return None
-    same = found == text or "".join(found.split()) == "".join(text.split())
-    return found if same else None
+    # the cheapest comparison first: most texts differ in nothing, or in spaces
+    same = found == text or found.replace(" ", "") == text.replace(" ", "")
+    return found if same or _bare(found) == _bare(text) else None
+
+
+def _bare(text: str) -> str:
+    """The text without white space, and without zeros at the end of fractions.
+
+    Also in strings: that harms nothing, as two texts are compared after the same was done to both.
+    """
+    return _ZEROS.sub(r"\1", "".join(text.split()))

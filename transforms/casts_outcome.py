@@ -54,20 +54,26 @@ Judge = Callable[[Any], Any]
 """Gives one value (never None) typed; raises Unfit."""
 
 
-def settle(series: pl.Series, values: pl.Series, judge: Judge) -> Cast:
+def settle(
+    series: pl.Series,
+    values: pl.Series,
+    judge: Judge,
+    shown_as: Callable[[pl.Series], pl.Series] = lambda rows: rows,
+) -> Cast:
     """The cast of a column whose fast way left some values null.
 
     Args:
         series: the column as delivered.
         values: the typed values, null where the fast way was not sure.
         judge: decides on the rows that are null in ``values`` only.
+        shown_as: gives those rows as the judge is to see them.
     """
     if values.null_count() == series.null_count():
         return Cast(values)
     rows = (values.is_null() & series.is_not_null()).arg_true()
     found: list[Any] = []
     reasons: list[str | None] = []
-    for value in series.gather(rows).to_list():
+    for value in shown_as(series.gather(rows)).to_list():
         try:
             found.append(judge(value))
             reasons.append(None)

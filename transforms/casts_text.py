@@ -13,9 +13,13 @@ from core.pipeline import Column
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse, settle
 
 NUL = "\x00"
-UNTOUCHED = ("password_hash", "json", "array")
-"""Kinds whose text is not trimmed or folded as a whole: a hash is exact to the byte, and in JSON
-that would change names and escapes. The items of arrays are cleaned one by one."""
+KEEPS_CASE = ("password_hash", "json", "array")
+"""Kinds whose text is not folded as a whole: a hash is exact to the byte, and in JSON that would
+change names and escapes. The items of arrays are cleaned one by one."""
+
+PLAIN_DIGITS = 1000
+"""Digits a decimal of unknown scale may have on either side of the point. Sources hold more
+(PostgreSQL 131,072), but ``1E+9999999`` must not become ten megabytes of zeros."""
 
 _WHITE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -30,8 +34,8 @@ def clean(series: pl.Series, column: Column, kind: str) -> pl.Series:
     """The column trimmed and folded as declared, with nulls for its ``null_values``."""
     if series.dtype == pl.Binary:
         return series
-    if series.dtype == pl.String and kind not in UNTOUCHED:
-        series = fold(series, column.trim, column.case)
+    if series.dtype == pl.String and kind != "password_hash":
+        series = fold(series, column.trim, None if kind in KEEPS_CASE else column.case)
     if not column.null_values:
         return series
     return only(series, ~_stands_for_null(series, column.null_values))
@@ -113,6 +117,18 @@ def _text_of_timestamps(series: pl.Series, dtype: pl.Datetime) -> pl.Series:
     return text.str.replace(r"\.000000$", "") + zone
 
 
+def plain_notation(value: Decimal) -> str:
+    """The number without exponent, with the zeros at its end as given, and no negative zero.
+
+    Raises:
+        Unfit: ``decimal_too_long``.
+    """
+    exponent = value.as_tuple().exponent
+    if value.adjusted() > PLAIN_DIGITS or int(exponent) < -PLAIN_DIGITS:
+        raise Unfit("decimal_too_long")
+    return format(value if value else value.copy_abs(), "f")
+
+
 def text_of(value: Any) -> str:
     """The canonical text of one value.
 
@@ -127,7 +143,7 @@ def text_of(value: Any) -> str:
         case int() | float():
             return repr(value)
         case Decimal():
-            return format(value, "f")
+            return plain_notation(value)
         case datetime():
             if value.tzinfo is None:
                 return value.isoformat()

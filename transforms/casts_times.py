@@ -163,10 +163,7 @@ def _from_temporal(
     kind = "date" if dtype == pl.Date else "timestamp"
     within = _within_years(series)
     inside = only(series, within)
-    found = convert(_as_microseconds(inside))
-    cast = Cast(found)
-    if found.null_count() > inside.null_count():
-        cast = settle(plain_text(inside), found, judge)
+    cast = settle(inside, convert(_as_microseconds(inside)), judge, shown_as=plain_text)
     if inside.null_count() == series.null_count():
         return cast
     return join(cast, refuse_all(series, dtype, f"{kind}_out_of_range"), ~within.fill_null(True))

@@ -31,18 +31,27 @@ def cast_user_id(series: pl.Series, spec: UserId) -> Cast:
         series = series.cast(pl.String)
     if series.dtype == pl.Null:
         return Cast(nulls(series, pl.Int64() if spec.type == "integer" else pl.String()))
+    filled = Cast(series)
     if series.dtype == pl.String:
         series = fold(series, spec.trim, spec.case)
-    if spec.type == "string":
-        cast = _string(series, spec)
-    else:
-        wanted = Wanted(_COLUMN, None, ColumnType(spec.type), None)
-        kinds = {"integer": cast_integer, "uuid": cast_uuid, "objectid": cast_objectid}
-        cast = kinds[spec.type](series, wanted)
+        filled = refuse(series, only(series, series != ""), "user_id_empty")
+    cast = _then(filled, _typed(filled.values, spec))
     if spec.pattern is None:
         return cast
     fit = only(cast.values, _fits(cast.values, spec.pattern))
     return _then(cast, refuse(cast.values, fit, "user_id_pattern"))
+
+
+def _typed(series: pl.Series, spec: UserId) -> Cast:
+    wanted = Wanted(_COLUMN, None, ColumnType(spec.type), None)
+    match spec.type:
+        case "integer":
+            return cast_integer(series, wanted)
+        case "uuid":
+            return cast_uuid(series, wanted)
+        case "objectid":
+            return cast_objectid(series, wanted)
+    return _string(series, spec)
 
 
 def _string(series: pl.Series, spec: UserId) -> Cast:
@@ -52,18 +61,12 @@ def _string(series: pl.Series, spec: UserId) -> Cast:
     elif series.dtype != pl.String:
         # 123.0 may have been 123 or "123.0", and no more tells which
         return refuse_all(series, pl.String(), "user_id_not_text")
-    cast = refuse(series, only(series, series != ""), "user_id_empty")
     if spec.pad is not None:
-        cast = Cast(_padded(cast.values, spec.pad), cast.reasons)
-    short = only(cast.values, cast.values.str.len_bytes() <= LONGEST_BYTES)
-    cast = _then(cast, refuse(cast.values, short, "user_id_too_long"))
-    clean = only(cast.values, ~cast.values.str.contains(_CONTROL))
-    return _then(cast, refuse(cast.values, clean, "user_id_control_character"))
-
-
-def _padded(texts: pl.Series, length: int) -> pl.Series:
-    # not zfill, which puts zeros behind a sign
-    return texts.str.pad_start(length, "0")
+        series = series.str.pad_start(spec.pad, "0")  # not zfill, which keeps a sign in front
+    short = only(series, series.str.len_bytes() <= LONGEST_BYTES)
+    clean = only(short, ~short.str.contains(_CONTROL))
+    first = refuse(series, short, "user_id_too_long")
+    return _then(first, refuse(short, clean, "user_id_control_character"))
 
 
 def _then(first: Cast, second: Cast) -> Cast:

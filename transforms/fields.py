@@ -80,8 +80,9 @@ def _column(entry: DatasetPlan, field_name: str) -> str:
 
 def _kind(entry: DatasetPlan, name: str, declared: FieldEntry) -> Kind | None:
     """The kind of a field that is just a column; of others the dtype tells enough."""
-    if declared.aggregate in ("latest", "min", "max") and declared.of in entry.types:
-        return entry.types[declared.of].kind
+    if declared.aggregate in ("latest", "min", "max") and declared.of:
+        of = entry.types.get(declared.of)
+        return of.kind if of is not None else None
     if declared.aggregate or declared.derive is not None or declared.constant is not None:
         return None
     column = entry.types.get(declared.column or name)

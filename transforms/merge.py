@@ -17,7 +17,14 @@ from core.shape import Leaf, ListNode, ObjectNode
 from transforms.columns import BUCKET, USER_ID
 from transforms.element_keys import element_keys
 from transforms.encode import Part, json_ready, object_inner, object_text, scalar_text
-from transforms.fields import Fields, cursor_column, fields_frame, found_column, present_column
+from transforms.fields import (
+    FieldColumn,
+    Fields,
+    cursor_column,
+    fields_frame,
+    found_column,
+    present_column,
+)
 from transforms.lookup import with_lookups
 from transforms.settle import Settled
 
@@ -102,8 +109,10 @@ class _Scope:
             return
         matches = node.matches[node.datasets[0]]
         place = [USER_ID, *(_ELEMENT + match.element for match in matches)]
-        joined = pl.concat(texts).group_by(place, maintain_order=True).agg(
-            pl.col(_TEXT).str.join(",").alias(column)
+        joined = (
+            pl.concat(texts)
+            .group_by(place, maintain_order=True)
+            .agg(pl.col(_TEXT).str.join(",").alias(column))
         )
         self._join(joined, matches, place[1:])
 
@@ -130,8 +139,11 @@ class _Scope:
         feeds = [
             (name, path)
             for name, path in leaf.feeds
-            if (datasets[name].dataset.fields.get(path) is not None
-                and datasets[name].dataset.fields[path].field_class == "secret") is secret
+            if (
+                datasets[name].dataset.fields.get(path) is not None
+                and datasets[name].dataset.fields[path].field_class == "secret"
+            )
+            is secret
         ]
         if not feeds or (self.own is not None and _of_other_rows(self.own, feeds, datasets)):
             return None
@@ -222,8 +234,9 @@ def _elements(
         return around.with_columns(text[_TEXT])
     made = fields_frame(frame, entry, [])
     keys = _keys_of(plan, node)
-    inner = element_keys(frame, entry, [Match(k, k) for k in keys],
-                         [USER_ID, *(_ELEMENT + key for key in keys)])
+    inner = element_keys(
+        frame, entry, [Match(k, k) for k in keys], [USER_ID, *(_ELEMENT + key for key in keys)]
+    )
     scope = _Scope(plan, rows, pl.concat([inner, made.frame], how="horizontal"), own=name)
     scope.fields[name] = made
     scope.fill(node.element)
@@ -233,12 +246,14 @@ def _elements(
 
 def _keys_of(plan: Plan, node: ListNode) -> list[str]:
     """The key fields by which other datasets find the elements of a list."""
-    return list(dict.fromkeys(
-        match.element
-        for child, parent in plan.shape.parents.items()
-        if parent is node
-        for match in plan.shape.targets[child].matches[child]
-    ))
+    return list(
+        dict.fromkeys(
+            match.element
+            for child, parent in plan.shape.parents.items()
+            if parent is node
+            for match in plan.shape.targets[child].matches[child]
+        )
+    )
 
 
 def _list_column(node: ListNode) -> str:

@@ -204,8 +204,9 @@ def _transformed(
     absent = [c for c in kept.columns if c.startswith(ABSENT)]
     typed = typed.with_columns([kept[c] for c in absent])
     bad = rows.filter(pl.col(REASON).is_not_null())
-    return pl.concat([typed, bad.select(c for c in typed.columns if c in bad.columns)],
-                     how="diagonal")
+    return pl.concat(
+        [typed, bad.select(c for c in typed.columns if c in bad.columns)], how="diagonal"
+    )
 
 
 def _encoded(plan: DatasetPlan) -> list[str]:
@@ -213,9 +214,7 @@ def _encoded(plan: DatasetPlan) -> list[str]:
     return [name for name in plan.columns if plan.types[name].kind == "binary"]
 
 
-def _filtered(
-    rows: pl.DataFrame, keep: pl.Expr, why: str, filtered: Counter[str]
-) -> pl.DataFrame:
+def _filtered(rows: pl.DataFrame, keep: pl.Expr, why: str, filtered: Counter[str]) -> pl.DataFrame:
     kept = rows.filter(keep)
     if kept.height < rows.height:
         filtered[why] += rows.height - kept.height

@@ -77,9 +77,7 @@ def empty_rows(plan: Plan, name: str) -> pl.DataFrame:
 
 
 def _types(entry: DatasetPlan, described: Mapping[str, ColumnType]) -> dict[str, ColumnType]:
-    types = {
-        name: resolve_type(column, described[name]) for name, column in entry.columns.items()
-    }
+    types = {name: resolve_type(column, described[name]) for name, column in entry.columns.items()}
     for name, column in entry.transform_columns.items():
         assert column.declared is not None
         types[name] = column.declared
@@ -147,9 +145,9 @@ def _key_types(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) ->
         columns, holder = link.to, crosswalk
     for lookup in entry.dataset.lookups.values():
         other = plan.datasets[lookup.dataset]
-        here, there = entry.types[lookup.on], other.types[lookup.key]
-        if typed_dtype(here) != typed_dtype(there):
-            yield f"lookup on {lookup.on}: it is {here}, {other.name}.{lookup.key} is {there}"
+        on, key = entry.types[lookup.on], other.types[lookup.key]
+        if typed_dtype(on) != typed_dtype(key):
+            yield f"lookup on {lookup.on}: it is {on}, {other.name}.{lookup.key} is {key}"
     for parent in entry.parent_datasets:
         for match in entry.matches:
             above = plan.datasets[parent]
@@ -159,11 +157,12 @@ def _key_types(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) ->
                 if match.element in fields
                 else pl.col(match.element)
             )
-            there = pl.DataFrame(schema=schemas[parent]).select(expression.alias("k")).schema["k"]
-            here = schemas[entry.name].get(match.column)
-            if here != there:
+            above_key = pl.DataFrame(schema=schemas[parent]).select(expression.alias("k"))
+            own = schemas[entry.name].get(match.column)
+            if own != above_key.schema["k"]:
                 yield (
-                    f"into: {match.column} is {here}, but {match.element} of {parent} is {there}; "
+                    f"into: {match.column} is {own}, but {match.element} of {parent} is "
+                    f"{above_key.schema['k']}; "
                     "declare the type of one of them in `columns`"
                 )
 
@@ -173,9 +172,7 @@ def _key_kind(column: ColumnType) -> str:
     return "integer" if kind == "integer" else "text"
 
 
-def _survivorship(
-    node: ObjectNode, schemas: Mapping[str, Schema], plan: Plan
-) -> Iterator[str]:
+def _survivorship(node: ObjectNode, schemas: Mapping[str, Schema], plan: Plan) -> Iterator[str]:
     for item in node.items.values():
         if isinstance(item, ObjectNode):
             yield from _survivorship(item, schemas, plan)

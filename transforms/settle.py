@@ -92,9 +92,7 @@ def _fit(
         if not gone.height:
             return
         if reason is not None:
-            gone = gone.with_columns(
-                pl.lit(reason).alias(REASON), pl.lit(culprit).alias(CULPRIT)
-            )
+            gone = gone.with_columns(pl.lit(reason).alias(REASON), pl.lit(culprit).alias(CULPRIT))
         counts.quarantined += reasons_in(gone)
         blamed = pl.concat_str(pl.lit(f"{entry.name}: "), pl.col(REASON)).alias(REASON)
         unfit.append(gone.select(USER_ID, blamed))
@@ -139,9 +137,7 @@ def _unique_over(entry: DatasetPlan) -> list[list[str]]:
     return unique
 
 
-def _missing(
-    everyone: pl.DataFrame, there: list[pl.DataFrame], entry: DatasetPlan
-) -> pl.DataFrame:
+def _missing(everyone: pl.DataFrame, there: list[pl.DataFrame], entry: DatasetPlan) -> pl.DataFrame:
     """The users without any row of a dataset that must have one."""
     ids = everyone.select(USER_ID)
     for rows in there:

@@ -50,10 +50,9 @@ def buckets_of(user_ids: pl.Series, key_template: str, buckets: int) -> pl.Serie
 
 
 def _crc(texts: pl.Series, before: bytes, after: bytes) -> NDArray[np.uint16]:
-    start = np.uint16(0)
+    crc = np.zeros(len(texts), dtype=np.uint16)
     for byte in before:
-        start = _step(start, np.uint8(byte))
-    crc = np.full(len(texts), start, dtype=np.uint16)
+        crc = _step(crc, np.full(1, byte, dtype=np.uint8))
     lengths = texts.str.len_bytes().to_numpy().astype(np.int64)
     data = np.frombuffer("".join(texts.to_list()).encode(), dtype=np.uint8)
     offsets = np.concatenate(([0], np.cumsum(lengths)))[:-1]
@@ -61,9 +60,12 @@ def _crc(texts: pl.Series, before: bytes, after: bytes) -> NDArray[np.uint16]:
         rows = np.flatnonzero(lengths > position)
         crc[rows] = _step(crc[rows], data[offsets[rows] + position])
     for byte in after:
-        crc = _step(crc, np.uint8(byte))
+        crc = _step(crc, np.full(1, byte, dtype=np.uint8))
     return crc
 
 
 def _step(crc: NDArray[np.uint16], byte: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    return (crc << np.uint16(8)) ^ _TABLE[((crc >> np.uint16(8)) ^ byte) & np.uint16(0xFF)]
+    stepped: NDArray[np.uint16] = (crc << np.uint16(8)) ^ _TABLE[
+        ((crc >> np.uint16(8)) ^ byte) & np.uint16(0xFF)
+    ]
+    return stepped

@@ -1,0 +1,41 @@
+"""The real servers of all tests, started once; each test takes its own database or profile name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack import DATABASES, Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack.start(tmp_path_factory.mktemp("stack"), DATABASES, environ={}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_url(stack: Stack) -> str:
+    return stack.urls["postgres"]
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(stack: Stack) -> str:
+    return stack.urls["mongodb"]
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(stack: Stack) -> str:
+    return stack.urls["mariadb"]
+
+
+@pytest.fixture(scope="session")
+def redis_url(stack: Stack) -> str:
+    return stack.urls["redis"]
+
+
+@pytest.fixture
+def here() -> Path:
+    return Path(__file__).resolve().parent

@@ -1,0 +1,236 @@
+"""MongoDB through the conformance suite (replica set and standalone), and what only it has."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import bson
+import pymongo
+import pytest
+from bson import Binary, Decimal128, Int64, MinKey, ObjectId
+from bson.datetime_ms import DatetimeMS
+from tests.connectors.suite import CANARY, ConnectorSuite, ServerSuite, query, rows_of
+from tests.connectors.suite import Bank as BaseBank
+
+from core.errors import ConfigError, SourceDenied
+from core.records import ABSENT, BAD_COLUMN
+from devstack.mongodb import MongoServer
+
+
+class Bank(BaseBank):
+    kind = "mongodb"
+
+    def __init__(self, url: str) -> None:
+        self.name = f"bank_{uuid.uuid4().hex[:8]}"
+        self._url = url
+        self.client: pymongo.MongoClient[Any] = pymongo.MongoClient(
+            url, uuidRepresentation="standard"
+        )
+        self.database = self.client[self.name]
+
+    @property
+    def url(self) -> str:
+        return re.sub(r"(//[^/]*)/", rf"\1/{self.name}", self._url, count=1)
+
+    def make(self, table: str, rows: list[dict[str, Any]]) -> None:
+        self.database.drop_collection(table)
+        self.database.create_collection(table)
+        made = [
+            {k: Decimal128(v) if k == "amount" else v for k, v in row.items()} for row in rows
+        ]
+        if made:
+            self.database[table].insert_many(made)
+
+    def move(self, identity: int, old: str, new: str) -> None:
+        # A majority of one: the writes are in every later snapshot.
+        row = self.database[old].find_one_and_delete({"id": identity})
+        self.database[new].insert_one(row)
+
+    def fill(self, table: str, rows: int, width: int) -> None:
+        self.database.drop_collection(table)
+        text = "x" * width
+        for start in range(0, rows, 10_000):
+            many = [{"id": i, "text": text} for i in range(start, min(start + 10_000, rows))]
+            self.database[table].insert_many(many, ordered=False)
+
+    def kill_readers(self) -> None:
+        self.client.admin.command({"killAllSessions": []})
+
+    def close(self) -> None:
+        self.client.drop_database(self.name)
+        self.client.close()
+
+
+@pytest.fixture
+def bank(mongodb_url: str) -> Iterator[Bank]:
+    made = Bank(mongodb_url)
+    yield made
+    made.close()
+
+
+def delivered(bank: Bank, kind: str, *values: Any) -> list[tuple[Any, Any]]:
+    """What becomes of the values in a column of a kind: the value and whether it is bad."""
+    bank.database["v"].insert_many([{"n": n, "v": value} for n, value in enumerate(values)])
+    with bank.opened() as opened:
+        rows = rows_of(opened, query("v", n="n:integer", v=f"v:{kind}"))
+    return [(r["v"], r[BAD_COLUMN] == "v") for r in sorted(rows, key=lambda r: r["n"])]
+
+
+class TestMongo(ConnectorSuite, ServerSuite):
+    # Access control needs a server of its own: below.
+    test_a_missing_grant_is_denied = None  # type: ignore[assignment]
+    test_a_wrong_password_is_denied = None  # type: ignore[assignment]
+
+    def test_a_replica_set_has_snapshots(self, bank: Bank) -> None:
+        with bank.opened() as opened:
+            assert opened.consistency == "snapshot"
+
+    def test_a_column_without_a_type_is_refused(self, bank: Bank) -> None:
+        bank.make("t", [])
+        with bank.opened() as opened, pytest.raises(ConfigError, match="nothing"):
+            opened.describe(query("t", nothing="x"))
+
+    def test_absent_is_told_from_null(self, bank: Bank) -> None:
+        bank.make("t", [{"id": 1, "text": None}, {"id": 2}])
+        with bank.opened() as opened:
+            rows = rows_of(opened, query("t", "id", "text"))
+        assert {r["id"]: r[ABSENT + "text"] for r in rows} == {1: False, 2: True}
+
+    def test_a_path_through_an_array_is_bad(self, bank: Bank) -> None:
+        bank.make("t", [{"id": 1, "doc": [{"a": "x"}]}])
+        with bank.opened() as opened:
+            (row,) = rows_of(opened, query("t", a="doc.a:string"))
+        assert (row["a"], row[BAD_COLUMN], row[ABSENT + "a"]) == (None, "a", False)
+
+    def test_a_field_and_one_below_it_are_read_together(self, bank: Bank) -> None:
+        bank.make("t", [{"id": 1, "doc": {"a": "x"}}])
+        with bank.opened() as opened:
+            (row,) = rows_of(opened, query("t", "doc", a="doc.a:string"))
+        assert (row["doc"], row["a"]) == ('{"a":"x"}', "x")
+
+    def test_integers(self, bank: Bank) -> None:
+        big = 2**63 - 1
+        found = delivered(
+            bank, "integer", 5, Int64(big), 7.0, "12", Decimal128("1E+3"), 1.5, "x", True, 1e300
+        )
+        assert [v for v, bad in found if not bad] == [5, big, 7, 12, 1000]
+        assert [bad for _, bad in found] == [False] * 5 + [True] * 4
+
+    def test_numbers(self, bank: Bank) -> None:
+        inf = float("inf")
+        found = delivered(
+            bank, "number", 1.5, inf, 3, "2.5", Decimal128("0.1"), Int64(2**53 + 1), "x", True
+        )
+        assert found == [
+            (1.5, False),
+            (inf, False),
+            (3.0, False),
+            (2.5, False),
+            (0.1, False),
+            (None, True),
+            (None, True),
+            (None, True),
+        ]
+
+    def test_texts_of_other_types(self, bank: Bank) -> None:
+        identity, unique = ObjectId(), uuid.uuid4()
+        found = delivered(
+            bank, "string", "a", 5, 1.5, True, identity, unique, Decimal128("1E+3"), {"x": 1}, b"b"
+        )
+        texts = ["a", "5", "1.5", "true", str(identity), str(unique), "1E+3"]
+        assert found == [(text, False) for text in texts] + [(None, True)] * 2
+
+    @pytest.mark.parametrize(
+        "text",
+        ["0", "-0", "0.00", "-1.10", "1E+3", "1E-6176", "NaN", "Infinity", "-Infinity", "0E-5",
+         "0.001", "9.999999999999999999999999999999999E+6144", "12345678901234567890.1234567890"],
+    )  # fmt: skip
+    def test_decimals_are_printed_as_the_driver_does(self, bank: Bank, text: str) -> None:
+        assert delivered(bank, "decimal", Decimal128(text)) == [(str(Decimal128(text)), False)]
+
+    def test_instants_of_all_years(self, bank: Bank) -> None:
+        usual = datetime(2024, 1, 31, 12, 0, 0, 123000, tzinfo=UTC)
+        ancient = datetime(1, 1, 1, tzinfo=UTC)
+        assert delivered(bank, "timestamp", usual, ancient) == [
+            ("2024-01-31 12:00:00.123000Z", False),
+            ("0001-01-01 00:00:00.000000Z", False),
+        ]
+        bank.database["v"].drop()
+        late = DatetimeMS(253402300800000)
+        assert delivered(bank, "timestamp", late, usual, "2024-02-30", 5) == [
+            ("10000-01-01T00:00:00.000Z", False),
+            ("2024-01-31 12:00:00.123000Z", False),
+            ("2024-02-30", False),
+            ("5", False),
+        ]
+
+    def test_documents_are_json(self, bank: Bank) -> None:
+        given = {
+            "at": datetime(2024, 1, 31, 12, tzinfo=UTC),
+            "d": Decimal128("1.10"),
+            "b": Binary(b"\xff"),
+            "n": Int64(2**53 + 1),
+            "x": None,
+        }
+        expected = (
+            '{"at":"2024-01-31T12:00:00Z","d":"1.10","b":"/w==","n":9007199254740993,"x":null}'
+        )
+        assert delivered(bank, "json", given, [1, [2]]) == [(expected, False), ("[1,[2]]", False)]
+
+    def test_what_json_can_not_hold_is_bad(self, bank: Bank) -> None:
+        nan = float("nan")
+        found = delivered(bank, "json", {"a": [nan]}, {"a": MinKey()}, {"a": [None]})
+        assert found == [(None, True), (None, True), ('{"a":[null]}', False)]
+
+    def test_booleans_and_binary(self, bank: Bank) -> None:
+        assert delivered(bank, "boolean", True, 1, "true") == [
+            (True, False),
+            (None, True),
+            (None, True),
+        ]
+        bank.database["v"].drop()
+        found = delivered(bank, "binary", b"\x00\xff", Binary(b"a", 5), "text")
+        assert found == [(b"\x00\xff", False), (b"a", False), (None, True)]
+
+    def test_text_that_is_no_utf8_spoils_its_row_only(self, bank: Bank) -> None:
+        raw = bson.encode({"n": 0, "v": "QQ"}).replace(b"QQ", b"\xff\xfe")
+        bank.database["v"].insert_one(bson.raw_bson.RawBSONDocument(raw))
+        assert delivered(bank, "string", "fine")[-1] == ("fine", False)
+        with bank.opened() as opened:
+            rows = rows_of(opened, query("v", v="v:string"))
+        assert {(r["v"], r[BAD_COLUMN]) for r in rows} == {(None, "v"), ("fine", None)}
+
+
+class TestStandalone(ConnectorSuite):
+    @pytest.fixture
+    def bank(self, standalone_url: str) -> Iterator[Bank]:
+        made = Bank(standalone_url)
+        yield made
+        made.close()
+
+    def test_it_says_that_it_has_no_snapshots(self, bank: Bank) -> None:
+        with bank.opened() as opened:
+            assert opened.consistency == "none"
+
+
+def test_a_wrong_password_and_a_missing_grant_are_denied(guarded_mongodb: MongoServer) -> None:
+    bank = Bank(guarded_mongodb.url)
+    bank.make("seen", [{"id": 1}])
+    bank.make("unseen", [{"id": 1}])
+    privilege = {"resource": {"db": bank.name, "collection": "seen"}, "actions": ["find"]}
+    bank.database.command("createRole", "some", privileges=[privilege], roles=[])
+    bank.database.command("createUser", "reader", pwd="right", roles=["some"])
+    port = guarded_mongodb.port
+    place = f"127.0.0.1:{port}/{bank.name}?replicaSet=rs0&authSource={bank.name}"
+    with bank.opened(url=f"mongodb://reader:right@{place}") as opened:
+        assert len(rows_of(opened, query("seen", "id"))) == 1
+        with pytest.raises(SourceDenied, match="13"):
+            opened.describe(query("unseen", "id"))
+    with pytest.raises(SourceDenied) as caught, bank.opened(url=f"mongodb://reader:{CANARY}@{place}"):
+        pass
+    assert CANARY not in f"{caught.value}{caught.value!r}"
+    bank.close()
