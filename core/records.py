@@ -36,8 +36,9 @@ class Query:
     """What a connector is asked for: some columns of all rows of one dataset.
 
     ``relation`` is the table or collection; ``text`` an SQL query in its place. With ``unnest``
-    (the path of an array) each element becomes a row; paths below it mean the element's. A row whose
-    array is empty, null or absent becomes one row with ``EMPTY`` true and the element's columns null.
+    (the path of an array) each element becomes a row; paths below it mean the element's. A row
+    whose array is empty, null or absent becomes one row with ``EMPTY`` true and the element's
+    columns null.
     """
 
     dataset: str

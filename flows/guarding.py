@@ -59,8 +59,8 @@ def findings(run: RunContext, counts: Mapping[str, RowCounts]) -> list[str]:
                 f"{n} {why[0]}{f' ({why[1]})' if why[1] else ''}" for why, n in worst
             )
             found.append(
-                f"{name}: {unusable} of {ended.rows + ended.copies} rows can't be used ({reasons}), "
-                f"more than max_quarantined_share {limit:g} allows"
+                f"{name}: {unusable} of {ended.rows + ended.copies} rows can't be used "
+                f"({reasons}), more than max_quarantined_share {limit:g} allows"
             )
         if not ended.balanced:
             found.append(f"{name}: the counts do not add up to the rows read: {ended}")

@@ -1,45 +1,32 @@
 """The nightly run: every user's profile, from all sources, checked.
 
-Read ``_run`` from top to bottom: that is the order. Tasks are thin and give counts, never rows.
+Read ``_run`` from top to bottom: that is the order.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from prefect import flow, runtime, task
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    update_progress_artifact,
-)
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, runtime
+from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.tasks import exponential_backoff
 
-from core.errors import (
-    GuardStopped,
-    NotLoaded,
-    PrefetchError,
-    SourceConflict,
-    SourceUnavailable,
-    TargetUnavailable,
-)
-from core.records import LoadCounts, RowCounts, SourceRead
+from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable
+from core.records import SourceRead
 from core.settings import Settings, load_settings
-from flows import checking, extraction, guarding, linking, loading, opening
+from flows import linking, opening
+from flows.progress import Progress
 from flows.report import Report
 from flows.run_context import RunContext
+from flows.tasks import check, extract, guard, link, load, open_snapshots, preflight
 from stage.folder import open_stage
 from store.client import Timeouts, client_of
 from store.outcome import Checked
@@ -48,113 +35,7 @@ from store.runs import append
 _GROUP_USERS = 200_000
 """Users in one task of the load: 10 to 30 seconds of work."""
 
-_PROGRESS_STEP = 5.0
-"""Percent between two updates of the progress artifact."""
-
 log = logging.getLogger("prefect.profile_prefetch")
-
-
-def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
-    try:
-        state.result()
-    except TargetUnavailable:
-        return True
-    except BaseException:  # whatever else it is, a repetition would not help
-        return False
-    return False
-
-
-@task(task_run_name="preflight", cache_policy=NO_CACHE)
-def preflight(config: Path, settings: Settings) -> opening.Ready:
-    """The pipeline file, the sources' columns and Redis are fit."""
-    return opening.make_ready(config, settings)
-
-
-@task(task_run_name="open the snapshots of all sources", cache_policy=NO_CACHE)
-def open_snapshots(ready: opening.Ready, settings: Settings) -> tuple[int, opening.Snapshots]:
-    """An epoch, and a snapshot of each source under it."""
-    return opening.open_snapshots(ready, settings)
-
-
-@task(task_run_name="extract {source}", cache_policy=NO_CACHE)
-def extract(run: RunContext, source: str, snapshots: opening.Snapshots) -> extraction.Extracted:
-    """Reads one source into the stage."""
-    extracted = extraction.extract_source(run, source, snapshots.connectors[source])
-    log.info("%s: %d rows in %.1f s", source, extracted.rows, extracted.seconds)
-    return extracted
-
-
-@task(task_run_name="link {dataset}", cache_policy=NO_CACHE)
-def link(run: RunContext, dataset: str) -> RowCounts:
-    """Leads a dataset's rows to their users."""
-    return linking.link_dataset(run, run.plan.datasets[dataset])
-
-
-@task(task_run_name="guard", cache_policy=NO_CACHE)
-def guard(run: RunContext, extracted: Mapping[str, RowCounts]) -> dict[str, RowCounts]:
-    """Decides where every row ends, and stops the run if that looks wrong."""
-    settled, held = guarding.settle_all(run)
-    counts = {name: ended + settled.get(name, RowCounts()) for name, ended in extracted.items()}
-    log.info("%d users are held", held)
-    if found := guarding.findings(run, counts):
-        raise GuardStopped(found)
-    return counts
-
-
-@task(
-    task_run_name="load buckets {first}-{last}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
-def load(
-    run: RunContext, group: int, first: int, last: int, progress: Progress
-) -> tuple[LoadCounts, Counter[str]]:
-    """Merges and writes a group of buckets."""
-    buckets = list(range(first, last + 1))
-    counts, quarantined = loading.load_buckets(
-        run, group, buckets, lambda done: progress.tell(group, done)
-    )
-    log.info("buckets %d-%d: %s", first, last, counts)
-    return counts, quarantined
-
-
-@task(
-    task_run_name="check buckets {first}-{last}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
-def check(run: RunContext, group: int, first: int, last: int) -> Checked:
-    """Reads a group of buckets back."""
-    return checking.check_buckets(run, group, list(range(first, last + 1)))
-
-
-class Progress:
-    """The share of buckets that are loaded, as a progress artifact; few updates, any thread."""
-
-    def __init__(self, buckets: int) -> None:
-        self._buckets = buckets
-        self._done: dict[int, int] = {}
-        self._told = 0.0
-        self._lock = Lock()
-        made = create_progress_artifact(progress=0.0, description="buckets loaded")
-        assert isinstance(made, UUID)
-        self._artifact = made
-
-    def tell(self, group: int, done: int) -> None:
-        """Tells how many buckets of a group are done."""
-        with self._lock:
-            self._done[group] = done
-            percent = 100.0 * sum(self._done.values()) / self._buckets
-            if percent - self._told < _PROGRESS_STEP and percent < 100:
-                return
-            self._told = percent
-        update_progress_artifact(artifact_id=self._artifact, progress=round(percent, 1))
 
 
 def _run_name() -> str:

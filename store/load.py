@@ -31,7 +31,7 @@ class Load:
         """What to write for the users who have documents."""
         expected = self._expected
         for users, stored in self._looker.look(self._documents(documents)):
-            if stored is not None and any([found.wrong_type for found in stored]):
+            if stored is not None and any(found.wrong_type for found in stored):
                 self._quarantine(users, stored)
             expected.user_ids += users.user_ids
             expected.profiles += users.digests

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
 import orjson
 import redis
 
+from core.document import Meta, digest, meta_text, opened, parse_meta, sealed
 from core.errors import TargetUnfit
 from store.driver_errors import driver_errors
 from store.keys import Keys
@@ -63,21 +65,22 @@ def preflight(client: redis.Redis, keys: Keys, needed_bytes: int | None = None) 
 
 
 def _try_json(client: redis.Redis, keys: Keys) -> None:
-    key, text = keys.canary(uuid4().hex), orjson.dumps(_CANARY)
+    """Writes, marks and reads a document just as a load does."""
+    key, version = keys.canary(uuid4().hex), 1
+    body = orjson.dumps(_CANARY)[:-1]
+    meta = Meta(version, 0, digest(body, version))
     try:
         with driver_errors("JSON.SET"):
-            client.execute_command("JSON.SET", key, "$", text)
-            found = client.execute_command("JSON.GET", key)
+            client.execute_command("JSON.SET", key, "$", sealed(body, meta))
+            client.execute_command("JSON.SET", key, "$._meta", meta_text(meta))
+            whole = client.execute_command("JSON.GET", key)
+            [marked] = client.execute_command("JSON.MGET", key, "$._meta")
+    finally:
+        with suppress(redis.RedisError):
             client.delete(key)
-    except TargetUnfit:
-        raise TargetUnfit(
-            "it has no JSON: use Redis 8, Redis Stack, or load the RedisJSON module"
-        ) from None
-    try:
-        same = orjson.dumps(orjson.loads(found)) == text
-    except (orjson.JSONDecodeError, TypeError):
-        same = False
-    if not same:
+    found = opened(whole) if isinstance(whole, bytes) else None
+    same = found is not None and found.sound and found.body == body
+    if not same or not isinstance(marked, bytes) or parse_meta(marked[1:-1]) != meta:
         raise TargetUnfit(
             "its JSON module does not give back what it was given: use RedisJSON (Redis 8 or "
             "Redis Stack)"

@@ -12,7 +12,7 @@ import polars as pl
 
 from core.values import SAFE_INTEGER
 from transforms.casts_decimals import holds
-from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, refuse_all, settle
+from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse_all, settle
 from transforms.casts_text import NUL
 
 DEPTH = 100
@@ -22,9 +22,9 @@ _MANY_DIGITS = 1000
 """No kind takes integers of more digits, and Python refuses to read some thousands."""
 
 # What the plain way does not see: orjson turns integers beyond 64 bits into doubles
-_DELICATE = re.compile(r"[0-9]{16}|\\u0000")
+_DELICATE = r"[0-9]{16}|\\u0000"
 
-_ZEROS = re.compile(r"(\.[0-9]*[1-9])0+(?![0-9])|\.0+(?![0-9])")
+_ZEROS = re.compile(r"\.([0-9]*?)0+(?![0-9])")
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -153,7 +153,8 @@ def cast_json(series: pl.Series, wanted: Wanted) -> Cast:
         return settle(series, nulls(series, pl.String()), judge)
     if series.dtype != pl.String:
         return refuse_all(series, pl.String(), "not_json")
-    fast = [None if text is None else _plainly_good(text) for text in series.to_list()]
+    texts = only(series, ~series.str.contains(_DELICATE)).to_list()
+    fast = [None if text is None else _plainly_good(text) for text in texts]
     return settle(series, pl.Series(fast, dtype=pl.String), judge)
 
 
@@ -162,7 +163,7 @@ def _plainly_good(text: str) -> str | None:
 
     Where it is the given text but for white space, no number changed and no key came twice.
     """
-    if text.count("[") + text.count("{") > DEPTH or _DELICATE.search(text):
+    if text.count("[") + text.count("{") > DEPTH:
         return None
     try:
         found = orjson.dumps(orjson.loads(text)).decode()
@@ -178,4 +179,4 @@ def _bare(text: str) -> str:
 
     Also in strings: that harms nothing, as two texts are compared after the same was done to both.
     """
-    return _ZEROS.sub(r"\1", "".join(text.split()))
+    return _ZEROS.sub(r".\1", "".join(text.split()))

@@ -191,6 +191,6 @@ def _survivorship(node: ObjectNode, schemas: Mapping[str, Schema], plan: Plan) -
             }
             if len(types) > 1:
                 path = ".".join((*node.path, item.name))
-                yield f"{path}: its sources give {' and '.join(sorted(types))}; a field has one type"
+                yield f"{path}: its sources give {' and '.join(sorted(types))}; one type is possible"
         elif isinstance(item, ListNode):
             continue

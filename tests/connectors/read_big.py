@@ -1,4 +1,4 @@
-"""Reads the table ``big`` in chunks of 1 MiB; prints rows, chunks and how many MiB it grew by."""
+"""Reads the table ``big`` in chunks of 1 MiB; writes rows, chunks and how many MiB it grew by."""
 
 import resource
 import sys
@@ -21,4 +21,4 @@ for frame in opened.read(Query("bank.big", "big", columns), 1 << 20):
     rows, chunks = rows + len(frame), chunks + 1
 opened.close()
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(rows, chunks, grown // 1024)
+sys.stdout.write(f"{rows} {chunks} {grown // 1024}\n")

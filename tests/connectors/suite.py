@@ -180,7 +180,13 @@ class ConnectorSuite:
         assert found[4] == (None, None)
 
     def test_unnest_makes_a_row_of_each_element(self, bank: Bank) -> None:
-        docs: list[Any] = [{"tags": ["a", "b"]}, {"tags": []}, {"tags": None}, {}, {"tags": ["", None]}]
+        docs: list[Any] = [
+            {"tags": ["a", "b"]},
+            {"tags": []},
+            {"tags": None},
+            {},
+            {"tags": ["", None]},
+        ]
         bank.make("t", [{"id": i, "doc": doc} for i, doc in enumerate(docs)])
         with bank.opened() as opened:
             wanted = query("t", "id", unnest="doc.tags", tag="doc.tags:string")
@@ -204,9 +210,7 @@ class ConnectorSuite:
         bank.make("t", [{"id": 1, "doc": doc}])
         with bank.opened() as opened:
             places = {"sku": "doc.items.sku:string", "y": "doc.items.x.y:string"}
-            rows = rows_of(
-                opened, query("t", "id", unnest="doc.items", n="doc.n:string", **places)
-            )
+            rows = rows_of(opened, query("t", "id", unnest="doc.items", n="doc.n:string", **places))
         assert [(r["sku"], r["y"], r["n"]) for r in rows] == [
             ("A1", "z", "outer"),
             (None, None, "outer"),
@@ -307,17 +311,16 @@ class ServerSuite:
 
     def test_a_server_that_is_down_is_unavailable(self, bank: Bank) -> None:
         url = re.sub(r"//[^/]*/", f"//u:{CANARY}@127.0.0.1:1/", bank.url, count=1)
-        with pytest.raises(SourceUnavailable) as caught:
-            with bank.opened(url=url, connect_timeout_s=1):
-                pass
+        down = bank.opened(url=url, connect_timeout_s=1)
+        with pytest.raises(SourceUnavailable) as caught, down:
+            pass
         assert_no_secret(caught.value)
 
     def test_a_killed_read_is_not_complete(self, bank: Any) -> None:
         bank.fill("big", 60_000, 1000)
-        with bank.opened() as opened:
-            with pytest.raises(SourceUnavailable) as caught:
-                for _ in opened.read(query("big", "id", "text"), 100_000):
-                    bank.kill_readers()
+        with bank.opened() as opened, pytest.raises(SourceUnavailable) as caught:
+            for _ in opened.read(query("big", "id", "text"), 100_000):
+                bank.kill_readers()
         assert caught.value.dataset == "bank.big"
 
     def test_a_missing_grant_is_denied(self, bank: Any) -> None:
@@ -330,9 +333,8 @@ class ServerSuite:
     def test_a_wrong_password_is_denied(self, bank: Any) -> None:
         bank.make("t", [])
         url = bank.user_without_grant("t", "right").replace("right", CANARY)
-        with pytest.raises(SourceDenied) as caught:
-            with bank.opened(url=url):
-                pass
+        with pytest.raises(SourceDenied) as caught, bank.opened(url=url):
+            pass
         assert_no_secret(caught.value)
 
 

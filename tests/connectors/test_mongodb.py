@@ -13,12 +13,12 @@ import pymongo
 import pytest
 from bson import Binary, Decimal128, Int64, MinKey, ObjectId
 from bson.datetime_ms import DatetimeMS
-from tests.connectors.suite import CANARY, ConnectorSuite, ServerSuite, query, rows_of
-from tests.connectors.suite import Bank as BaseBank
 
 from core.errors import ConfigError, SourceDenied
 from core.records import ABSENT, BAD_COLUMN
 from devstack.mongodb import MongoServer
+from tests.connectors.suite import CANARY, ConnectorSuite, ServerSuite, query, rows_of
+from tests.connectors.suite import Bank as BaseBank
 
 
 class Bank(BaseBank):
@@ -39,9 +39,7 @@ class Bank(BaseBank):
     def make(self, table: str, rows: list[dict[str, Any]]) -> None:
         self.database.drop_collection(table)
         self.database.create_collection(table)
-        made = [
-            {k: Decimal128(v) if k == "amount" else v for k, v in row.items()} for row in rows
-        ]
+        made = [{k: Decimal128(v) if k == "amount" else v for k, v in row.items()} for row in rows]
         if made:
             self.database[table].insert_many(made)
 
@@ -230,7 +228,10 @@ def test_a_wrong_password_and_a_missing_grant_are_denied(guarded_mongodb: MongoS
         assert len(rows_of(opened, query("seen", "id"))) == 1
         with pytest.raises(SourceDenied, match="13"):
             opened.describe(query("unseen", "id"))
-    with pytest.raises(SourceDenied) as caught, bank.opened(url=f"mongodb://reader:{CANARY}@{place}"):
+    with (
+        pytest.raises(SourceDenied) as caught,
+        bank.opened(url=f"mongodb://reader:{CANARY}@{place}"),
+    ):
         pass
     assert CANARY not in f"{caught.value}{caught.value!r}"
     bank.close()

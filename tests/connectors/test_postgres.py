@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.connectors.suite import CANARY, ServerSuite, SqlSuite, query, rows_of
-from tests.connectors.suite import Bank as BaseBank
 
 from core.errors import SourceDrift, SourceError, SourceUnavailable
 from core.records import BAD_COLUMN, EMPTY, Query, QueryColumn
+from tests.connectors.suite import CANARY, ServerSuite, SqlSuite, query, rows_of
+from tests.connectors.suite import Bank as BaseBank
 
 COLUMNS = "id bigint, text text, number float8, amount numeric(30,2), doc jsonb"
 
@@ -37,7 +37,9 @@ class Bank(BaseBank):
         self.run(f"DROP TABLE IF EXISTS {table}")
         self.run(f"CREATE TABLE {table} ({COLUMNS})")
         for row in rows:
-            given = {k: json.dumps(v) if k == "doc" and v is not None else v for k, v in row.items()}
+            given = {
+                k: json.dumps(v) if k == "doc" and v is not None else v for k, v in row.items()
+            }
             values = ", ".join(["%s"] * len(given))
             sql = f"INSERT INTO {table} ({', '.join(given)}) VALUES ({values})"
             self.admin.execute(sql, list(given.values()))
@@ -194,9 +196,9 @@ class TestPostgres(SqlSuite, ServerSuite):
         wanted = Query(
             "bank.q", "q", (QueryColumn("n", "n", None),), text="SELECT 1 AS n FROM pg_sleep(9)"
         )
-        with bank.opened(statement_timeout_s=0.3) as opened:
-            with pytest.raises(SourceUnavailable, match="57014"):
-                rows_of(opened, wanted)
+        slow = bank.opened(statement_timeout_s=0.3)
+        with slow as opened, pytest.raises(SourceUnavailable, match="57014"):
+            rows_of(opened, wanted)
 
     def test_a_lock_is_not_waited_for_longer_than_asked(self, bank: Bank) -> None:
         bank.make("t", [])

@@ -1,0 +1,34 @@
+"""The progress of a load, as an artifact in the Prefect UI."""
+
+from __future__ import annotations
+
+from threading import Lock
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+_STEP = 5.0
+"""Percent between two updates."""
+
+
+class Progress:
+    """The share of buckets that are loaded, as a progress artifact; few updates, any thread."""
+
+    def __init__(self, buckets: int) -> None:
+        self._buckets = buckets
+        self._done: dict[int, int] = {}
+        self._told = 0.0
+        self._lock = Lock()
+        made = create_progress_artifact(progress=0.0, description="buckets loaded")
+        assert isinstance(made, UUID)
+        self._artifact = made
+
+    def tell(self, group: int, done: int) -> None:
+        """Tells how many buckets of a group are done."""
+        with self._lock:
+            self._done[group] = done
+            percent = 100.0 * sum(self._done.values()) / self._buckets
+            if percent - self._told < _STEP and percent < 100:
+                return
+            self._told = percent
+        update_progress_artifact(artifact_id=self._artifact, progress=round(percent, 1))

@@ -1,0 +1,254 @@
+"""A Redis of these tests' own, and a bank: one profile name with keys that nobody else uses."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import pytest
+import redis
+
+from core.document import Meta, digest, opened, sealed
+from core.pipeline import Profile
+from core.records import BucketDocuments
+from devstack import RedisServer
+from store.client import Timeouts, client_of
+from store.keys import Keys
+from store.outcome import Checked, Expected, Loaded, Removed
+from store.readback import check_bucket
+from store.writer import BucketWriter, Limits, Pass
+
+NUMBERS = itertools.count(1)
+FAST = Timeouts(connect_s=1.0, answer_s=2.0)
+
+
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that the test may kill or configure."""
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@dataclass
+class Bank:
+    """What a test needs of one profile in one Redis."""
+
+    url: str
+    keys: Keys
+    client: redis.Redis
+    limits: Limits = field(default_factory=lambda: Limits(fence_wait_s=5, fence_alive_s=2))
+
+    def draw(self) -> int:
+        return int(self.client.incr(self.keys.epoch))
+
+    def body(self, user_id: str, version: int, size: int = 0) -> bytes:
+        document = {"user_id": user_id, "version": version, "n": 1e16, "pad": "x" * size}
+        return orjson.dumps(document)[:-1]
+
+    def documents(
+        self,
+        users: int | list[str],
+        version: int = 1,
+        *,
+        size: int = 0,
+        credentials: bool = True,
+        held: dict[str, str] | None = None,
+    ) -> BucketDocuments:
+        ids = [str(n) for n in range(users)] if isinstance(users, int) else users
+        return BucketDocuments(
+            0,
+            ids,
+            [self.body(user_id, version, size) for user_id in ids],
+            [self.body(user_id, version) if credentials else None for user_id in ids],
+            held or {},
+        )
+
+    def load(
+        self,
+        documents: BucketDocuments,
+        epoch: int | None = None,
+        *,
+        url: str | None = None,
+        complete: bool = False,
+        raise_epoch: bool = False,
+        schema_version: int = 1,
+        rewrite: set[str] | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts = FAST,
+        run_id: str | None = None,
+    ) -> Loaded:
+        this = self.this(epoch, complete, raise_epoch, schema_version)
+        with BucketWriter(
+            url or self.url,
+            self.keys,
+            limits=limits or self.limits,
+            timeouts=timeouts,
+            run_id=run_id,
+        ) as writer:
+            return writer.load(documents, this, rewrite or set())
+
+    def remove(self, user_ids: list[str], epoch: int | None = None) -> Removed:
+        with BucketWriter(self.url, self.keys, limits=self.limits, timeouts=FAST) as writer:
+            return writer.remove(0, user_ids, self.this(epoch))
+
+    def this(
+        self,
+        epoch: int | None = None,
+        complete: bool = False,
+        raise_epoch: bool = False,
+        schema_version: int = 1,
+    ) -> Pass:
+        return Pass(epoch or self.draw(), uuid4().hex, schema_version, complete, raise_epoch)
+
+    def check(self, expected: Expected) -> Checked:
+        return check_bucket(self.url, self.keys, expected, timeouts=FAST)
+
+    def profile(self, user_id: str) -> bytes | None:
+        return self.client.execute_command("JSON.GET", self.keys.profile(user_id))
+
+    def credential(self, user_id: str) -> bytes | None:
+        return self.client.execute_command("JSON.GET", self.keys.credential(user_id))
+
+    def meta(self, user_id: str) -> Meta:
+        found = opened(self.profile(user_id) or b"")
+        assert found is not None and found.sound
+        return found.meta
+
+    def version(self, user_id: str) -> int:
+        return int(orjson.loads(self.profile(user_id) or b"{}")["version"])
+
+    def put(
+        self, user_id: str, version: int, epoch: int, *, key: bytes | None = None, good: bool = True
+    ) -> None:
+        """Stores a document by hand."""
+        body = self.body(user_id, version)
+        meta = Meta(1, epoch, digest(body, 1) if good else "0" * 32)
+        name = key or self.keys.profile(user_id)
+        self.client.execute_command("JSON.SET", name, "$", sealed(body, meta))
+
+    def dump(self) -> dict[bytes, bytes | None]:
+        """Every document of this profile, whole."""
+        pattern = self.keys.profile_pattern.removesuffix("p:*") + "*"
+        found = sorted(self.client.scan_iter(match=pattern, count=1000))
+        return {key: self.client.execute_command("JSON.GET", key) for key in found}
+
+
+def _bank(url: str, buckets: int = 1) -> Bank:
+    name = f"t{next(NUMBERS)}"
+    profile = Profile(
+        name=name,
+        key=name + "p:{user_id}",
+        credential_key=name + "c:{user_id}",
+        anchor="a.b",
+        buckets=buckets,
+    )
+    return Bank(url, Keys(profile), client_of(url, Timeouts(connect_s=2, answer_s=10)))
+
+
+@pytest.fixture
+def bank(server: RedisServer) -> Iterator[Bank]:
+    made = _bank(server.url)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def own_bank(own_server: RedisServer) -> Iterator[Bank]:
+    made = _bank(own_server.url)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def make_bank() -> Callable[..., Bank]:
+    return _bank
+
+
+class Proxy:
+    """A TCP proxy that does what a test tells it to the bytes that pass.
+
+    ``on_request`` and ``on_reply`` get the link and the bytes, and return what to pass on; None
+    cuts the link.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.on_request: Callable[[Link, bytes], bytes | None] = lambda link, data: data
+        self.on_reply: Callable[[Link, bytes], bytes | None] = lambda link, data: data
+        self.links: list[Link] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def close(self) -> None:
+        self._listener.close()
+        for link in self.links:
+            link.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                client.close()
+                continue
+            self.links.append(Link(self, client, server))
+
+
+class Link:
+    """One connection through the proxy; ``notes`` are the test's own."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
+        self.client, self.server, self.notes = client, server, {}
+        for source, sink, name in ((client, server, "on_request"), (server, client, "on_reply")):
+            threading.Thread(
+                target=self._pump, args=(proxy, source, sink, name), daemon=True
+            ).start()
+
+    def cut(self) -> None:
+        for end in (self.client, self.server):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            end.close()
+
+    def _pump(self, proxy: Proxy, source: socket.socket, sink: socket.socket, name: str) -> None:
+        try:
+            while data := source.recv(65536):
+                passed = getattr(proxy, name)(self, data)
+                if passed is None:
+                    break
+                sink.sendall(passed)
+        except OSError:
+            pass
+        self.cut()
+
+
+@pytest.fixture
+def proxy(server: RedisServer) -> Iterator[Proxy]:
+    made = Proxy(server.port)
+    yield made
+    made.close()
