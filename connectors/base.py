@@ -66,8 +66,10 @@ class Connector(Protocol):
 
     @property
     def consistency(self) -> Consistency:
-        """``snapshot`` where all reads between ``open`` and ``close`` see one state; known once
-        the connector is open."""
+        """``snapshot`` where all reads from ``open`` to ``close`` see one state.
+
+        Known once the connector is open.
+        """
         ...
 
     def open(self) -> datetime:

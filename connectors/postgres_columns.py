@@ -1,4 +1,4 @@
-"""How PostgreSQL's types are read: the SQL that prints each value exactly, and what it parses as."""
+"""How PostgreSQL's types are read: the SQL that prints each value, and what it parses as."""
 
 from __future__ import annotations
 

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
         validation_alias="PREFETCH_FENCE_WAIT_S",
         description="Seconds to wait for another run to leave a bucket.",
     )
+    fence_alive_s: float = Field(
+        30,
+        gt=0,
+        validation_alias="PREFETCH_FENCE_ALIVE_S",
+        description="Seconds after which a bucket of a run that died may be taken over.",
+    )
     extract_attempts: int = Field(
         3,
         ge=1,

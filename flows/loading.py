@@ -73,7 +73,9 @@ def load_buckets(
         complete=True,
     )
     limits = Limits(
-        batch_documents=run.settings.batch_documents, fence_wait_s=run.settings.fence_wait_s
+        batch_documents=run.settings.batch_documents,
+        fence_wait_s=run.settings.fence_wait_s,
+        fence_alive_s=run.settings.fence_alive_s,
     )
     run.stage.remove("expected", str(group))
     with (

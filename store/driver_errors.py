@@ -14,7 +14,7 @@ import redis.exceptions as driver
 
 from core.errors import TargetDenied, TargetError, TargetUnavailable, TargetUnfit
 
-_CODE = re.compile(r"[A-Z]{2,20}\Z")
+_PIPELINE = " of pipeline caused error: "
 _LATER = {
     "LOADING": "it is loading its data",
     "BUSY": "a script blocks it",
@@ -37,6 +37,7 @@ _UNFIT = {
     "CROSSSLOT": "this is a Redis Cluster, which is not supported yet",
     "WRONGTYPE": "a key has another type",
 }
+_KNOWN = {*_LATER, *_DENIED, *_UNFIT, "ERR", "EXECABORT"}
 _CODE_OF_CLASS: dict[type[Exception], str] = {
     driver.BusyLoadingError: "LOADING",
     driver.MasterDownError: "MASTERDOWN",
@@ -96,8 +97,8 @@ def code_of(error: Exception) -> str:
         for kind, known in _CODE_OF_CLASS.items():
             if isinstance(error, kind):
                 return known
-        code = str(error).partition(" ")[0]
-    return code if _CODE.match(code) else ""
+        code = str(error).rpartition(_PIPELINE)[2].partition(" ")[0]
+    return code if code in _KNOWN else ""
 
 
 def _from_certificate(error: BaseException | None) -> bool:

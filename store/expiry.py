@@ -19,7 +19,7 @@ def may_expire(wire: Wire, keys: Keys) -> bool:
     if keys.buckets > MANY_BUCKETS:
         return True
     ours = [keys.opening, *(keys.alive(bucket) for bucket in range(keys.buckets))]
-    *_, (known, keyspace) = wire.ask_all(
+    *_, (known, keyspace) = wire.look_up(
         ("MULTI",), ("EXISTS", *ours), ("INFO", "keyspace"), ("EXEC",)
     )
     return sum(map(int, _EXPIRES.findall(keyspace))) > int(known)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from core.errors import FenceLost, TargetUnavailable, TargetUnfit
+from store.backoff import pauses
 from store.keys import Keys
 from store.wire import Restarted, Wire
 
@@ -75,21 +76,18 @@ def take(
         TargetUnfit: the epoch counter is behind this run: Redis has lost its data.
     """
     fence = Fence(keys, bucket, epoch, attempt, alive_s)
-    until = time.monotonic() + wait_s
+    until, wait = time.monotonic() + wait_s, pauses()
     while True:
-        _, holder, alive, floor, counter = wire.ask_all(
-            ("WATCH", fence.key),
-            ("GET", fence.key),
-            ("GET", keys.alive(bucket)),
-            ("GET", keys.floor(bucket)),
-            ("GET", keys.epoch),
-        )
-        _refuse(fence, int(floor or 0), int(counter or 0))
-        free = holder is None or holder != alive
-        if free and _set(wire, fence):
+        try:
+            holder = _try(wire, fence)
+        except Restarted:
+            raise
+        except TargetUnavailable:
+            if not wait.again():
+                raise
+            continue
+        if holder == fence.value:
             return fence
-        if not free:
-            wire.ask("UNWATCH")
         if time.monotonic() > until:
             raise TargetUnavailable(
                 f"bucket {bucket} has been held by {_holder(holder)} for {wait_s:g} s"
@@ -103,45 +101,60 @@ def release(wire: Wire, fence: Fence, *, complete: bool) -> None:
     Raises:
         FenceLost: it was taken from us.
     """
-    try:
-        _release(wire, fence, complete)
-    except Restarted:
-        raise
-    except TargetUnavailable:
-        # Whether the release was executed is unknown; its effect tells.
-        _, holder, floor = _look(wire, fence)
-        if holder == fence.value:
-            _release(wire, fence, complete)
-        elif holder is not None or (complete and floor != fence.epoch):
-            raise fence.lost(holder) from None
+    wait = pauses()
+    while True:
+        try:
+            return _release(wire, fence, complete, unsure=wait.taken > 0)
+        except Restarted:
+            raise
+        except TargetUnavailable:
+            if not wait.again():
+                raise
 
 
-def _release(wire: Wire, fence: Fence, complete: bool) -> None:
+def _try(wire: Wire, fence: Fence) -> bytes | None:
+    """Takes the fence if it is free; says who holds it then."""
     keys, bucket = fence.keys, fence.bucket
-    marks, holder, floor = _look(wire, fence)
+    _, holder, alive, floor, counter = wire.ask_all(
+        ("WATCH", fence.key),
+        ("GET", fence.key),
+        ("GET", keys.alive(bucket)),
+        ("GET", keys.floor(bucket)),
+        ("GET", keys.epoch),
+    )
+    _refuse(fence, int(floor or 0), int(counter or 0))
+    if holder is not None and holder in (alive, fence.value):
+        wire.ask("UNWATCH")
+        return bytes(holder)
+    taken = wire.ask_all(("MULTI",), ("SET", fence.key, fence.value), fence.refresh, ("EXEC",))
+    return fence.value if taken[-1] is not None else None
+
+
+def _release(wire: Wire, fence: Fence, complete: bool, unsure: bool) -> None:
+    """Releases; ``unsure`` is whether that may have been done before, with the reply lost."""
+    keys, bucket = fence.keys, fence.bucket
+    _, marks, holder, found = wire.ask_all(
+        ("WATCH", fence.key),
+        ("HGETALL", keys.removed(bucket)),
+        ("GET", fence.key),
+        ("GET", keys.floor(bucket)),
+    )
+    floor = int(found or 0)
     if holder != fence.value:
         wire.ask("UNWATCH")
+        if unsure and holder is None and (floor == fence.epoch or not complete):
+            return
         raise fence.lost(holder)
     commands: list[tuple[bytes | str | int, ...]] = [("MULTI",)]
     if complete and fence.epoch >= floor:
         commands.append(("SET", keys.floor(bucket), fence.epoch))
-        old = [user for user, epoch in marks.items() if epoch <= fence.epoch]
+        old = [user for user, epoch in marks_of(marks).items() if epoch <= fence.epoch]
         for start in range(0, len(old), MARKS_AT_ONCE):
             chunk = old[start : start + MARKS_AT_ONCE]
             commands.append(("HDEL", keys.removed(bucket), *chunk))
     commands += [("DEL", fence.key, keys.alive(bucket)), ("EXEC",)]
     if wire.ask_all(*commands)[-1] is None:
         raise fence.lost(wire.ask("GET", fence.key))
-
-
-def _look(wire: Wire, fence: Fence) -> tuple[dict[bytes, int], bytes | None, int]:
-    _, marks, holder, floor = wire.ask_all(
-        ("WATCH", fence.key),
-        ("HGETALL", fence.keys.removed(fence.bucket)),
-        ("GET", fence.key),
-        ("GET", fence.keys.floor(fence.bucket)),
-    )
-    return marks_of(marks), holder, int(floor or 0)
 
 
 def marks_of(reply: list[bytes]) -> dict[bytes, int]:
@@ -160,11 +173,6 @@ def _refuse(fence: Fence, floor: int, counter: int) -> None:
             f"the epoch counter ({counter}) is behind this run (epoch {fence.epoch}): Redis has "
             "lost its data since the run began; run again"
         )
-
-
-def _set(wire: Wire, fence: Fence) -> bool:
-    replies = wire.ask_all(("MULTI",), ("SET", fence.key, fence.value), fence.refresh, ("EXEC",))
-    return replies[-1] is not None
 
 
 def _holder(value: bytes | None) -> str:

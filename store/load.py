@@ -50,7 +50,7 @@ class Load:
                 for place in old
                 for key in (users.keys[place], users.credential_keys[place])
             ]
-            whole = self._control.ask_all(*gets)
+            whole = self._control.look_up(*gets)
             for position, place in enumerate(old):
                 user_id = users.user_ids[place]
                 both = whole[2 * position : 2 * position + 2]

@@ -100,7 +100,7 @@ class Looker:
         """Looks up the types of keys without a JSON document."""
         both = zip(users.keys, users.credential_keys, strict=True)
         commands = [("TYPE", key) for pair in both for key in pair]
-        wrong = [kind not in _NOT_WRONG for kind in self._control.ask_all(*commands)]
+        wrong = [kind not in _NOT_WRONG for kind in self._control.look_up(*commands)]
         return [
             found._replace(wrong_type=wrong[2 * place] or wrong[2 * place + 1])
             for place, found in enumerate(stored)

@@ -20,7 +20,6 @@ from store.resp import EXEC, MULTI, packed
 from store.wire import Wire
 
 NO_KEY = -2
-NO_TTL = -1
 _COMMANDS = 7
 
 
@@ -67,42 +66,45 @@ def _evidence(keys: Keys, bucket: int, suspect: Suspect) -> bytes:
 def _judge(suspect: Suspect, results: list[Any], epoch: int, checked: Checked) -> None:
     removed, floor, counter = (int(result or NEVER) for result in results[4:])
     found = [opened(text) if isinstance(text, bytes) else None for text in results[:2]]
-    newest = max((each.meta.epoch for each in found if each and each.sound), default=NEVER)
-    findings: list[str] = []
-    if newest > counter:
-        findings.append("impossible_epoch")
-    newer = epoch < newest <= counter
-    gone = results[2] == NO_KEY and results[3] == NO_KEY
-    if gone and (removed > epoch or floor > epoch):
-        newer = True
-    digests = (suspect.profile, suspect.credential)
-    for place, name in enumerate(("profile", "credential")):
+    epochs = [each.meta.epoch for each in found if each is not None and each.sound]
+    newer = any(epoch < each <= counter for each in epochs)
+    if results[2] == results[3] == NO_KEY:
+        newer = removed > epoch or floor > epoch
+    findings = []
+    for place, digest in enumerate((suspect.profile, suspect.credential)):
         ttl = results[2 + place]
         if ttl >= 0:
             findings.append("ttl")
-        if newer and (ttl == NO_KEY or _sound(found[place])):
-            continue
-        wrong = _wrong(suspect.user_id, digests[place], ttl != NO_KEY, found[place], name)
-        findings += wrong
-    if newer and not findings:
-        checked.superseded += 1
+        wrong = _wrong(suspect.user_id, ttl != NO_KEY, found[place], counter)
+        if wrong is None and not newer:
+            wrong = _unexpected(digest, found[place], place)
+        if wrong is not None:
+            findings.append(wrong)
     if findings:
         checked.findings.update(findings)
         checked.user_ids.add(suspect.user_id)
+    elif newer:
+        checked.superseded += 1
 
 
-def _wrong(
-    user_id: str, digest: str | None, exists: bool, found: Opened | None, name: str
-) -> list[str]:
-    if digest is None:
-        return [f"extra_{name}"] if exists else []
+def _wrong(user_id: str, exists: bool, found: Opened | None, counter: int) -> str | None:
+    """What is wrong with a document whichever run wrote it."""
     if not exists:
-        return ["missing"]
+        return None
     if found is None or not found.sound:
-        return ["damaged"]
-    if found.meta.digest == digest:
-        return []
-    return ["different" if _owner(found.body) == user_id else "foreign"]
+        return "damaged"
+    if found.meta.epoch > counter:
+        return "impossible_epoch"
+    return None if _owner(found.body) in (user_id, None) else "foreign"
+
+
+def _unexpected(digest: str | None, found: Opened | None, place: int) -> str | None:
+    """How a document differs from what this run has written."""
+    if found is None:
+        return None if digest is None else "missing"
+    if digest is None:
+        return ("extra_profile", "extra_credential")[place]
+    return None if found.meta.digest == digest else "different"
 
 
 def _owner(body: bytes) -> str | None:
@@ -112,10 +114,6 @@ def _owner(body: bytes) -> str | None:
     except (orjson.JSONDecodeError, AttributeError):
         return None
     return None if owner is None else str(owner)
-
-
-def _sound(found: Opened | None) -> bool:
-    return found is not None and found.sound
 
 
 def _is_wrong_type(error: Exception) -> bool:

@@ -164,6 +164,18 @@ class Wire:
         self.send(packed(*arguments))
         return self.answer(str(arguments[0]))
 
+    def look_up(self, *commands: tuple[Argument, ...]) -> list[Any]:
+        """The replies to some commands that only read, asked again where that may help."""
+        wait = pauses()
+        while True:
+            try:
+                return self.ask_all(*commands)
+            except Restarted:
+                raise
+            except TargetUnavailable:
+                if not wait.again():
+                    raise
+
     def ask_all(self, *commands: tuple[Argument, ...]) -> list[Any]:
         """The replies to some commands, sent at once."""
         self.open()
@@ -214,10 +226,13 @@ def _answered(wire: Wire, waiting: deque[Question[Any]], command: str) -> list[A
     wait = pauses()
     while True:
         try:
-            return wire.replies(waiting[0].replies, command)
+            replies = wire.replies(waiting[0].replies, command)
+            refuse_unavailable(replies, command)
+            return replies
         except TargetUnavailable:
             if not wait.again():
                 raise
+        wire.drop()
         try:
             wire.open()
             for question in waiting:
@@ -226,3 +241,16 @@ def _answered(wire: Wire, waiting: deque[Question[Any]], command: str) -> list[A
             raise
         except TargetUnavailable:
             wire.drop()
+
+
+def refuse_unavailable(replies: list[Any], command: str) -> None:
+    """Does nothing, but where a reply says that Redis can't answer now.
+
+    Raises:
+        TargetUnavailable: it says so (LOADING, BUSY and their like).
+    """
+    for reply in replies:
+        if isinstance(reply, driver.RedisError):
+            meaning = mapped(reply, command)
+            if isinstance(meaning, TargetUnavailable):
+                raise meaning

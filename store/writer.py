@@ -128,7 +128,7 @@ class BucketWriter:
         return Planner(sealer, marks_key, this.raise_epoch, rewrite, persist)
 
     def _load(self, fence: Fence, lanes: Lanes, planner: Planner) -> Load:
-        marks = marks_of(self._control.ask("HGETALL", self._keys.removed(fence.bucket)))
+        marks = marks_of(*self._control.look_up(("HGETALL", self._keys.removed(fence.bucket))))
         looker = Looker(self._looking, self._control, marks, lanes.keep_alive)
         return Load(self._keys, fence.bucket, planner, looker, self._control)
 
@@ -138,8 +138,8 @@ class BucketWriter:
             lanes.write(batch)
         lanes.finish()
         if planner.highest > planner.sealer.epoch:
-            counter = int(self._control.ask("GET", self._keys.epoch) or 0)
-            refuse_lost_counter(self._keys, counter, planner.highest)
+            [counter] = self._control.look_up(("GET", self._keys.epoch))
+            refuse_lost_counter(self._keys, int(counter or 0), planner.highest)
 
     @contextmanager
     def _fenced(self, bucket: int, this: Pass) -> Iterator[tuple[Fence, Lanes]]:

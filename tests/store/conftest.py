@@ -28,8 +28,6 @@ NUMBERS = itertools.count(1)
 FAST = Timeouts(connect_s=1.0, answer_s=2.0)
 
 
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as running:
@@ -148,7 +146,7 @@ class Bank:
 
 
 def _bank(url: str, buckets: int = 1) -> Bank:
-    name = f"t{next(NUMBERS)}"
+    name = f"t{next(NUMBERS):04d}"
     profile = Profile(
         name=name,
         key=name + "p:{user_id}",

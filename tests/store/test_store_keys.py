@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.pipeline import Profile
 from devstack import RedisServer
+from devstack.ports import PortLease
 from store.client import client_of
 from store.keys import Keys, encoded, slot
 
@@ -75,11 +76,14 @@ def test_slots_are_those_of_redis(tmp_path: Path) -> None:
     names = [b"", b"a", b"123456789", "profile:ü".encode(), b"{a}b", b"a{b}c", b"{}x", b"x{}{y}"]
     names += [b"{a", b"a}b{c}d", b"{{a}}", bytes(range(256))]
     names += [KEYS.profile(str(n)) for n in range(300)]
-    cluster = RedisServer(tmp_path, modules=False, extra_args=["--cluster-enabled", "yes"])
+    bus = PortLease()
+    options = ["--cluster-enabled", "yes", "--cluster-port", str(bus.port)]
+    cluster = RedisServer(tmp_path, modules=False, extra_args=options)
     with cluster, client_of(cluster.url) as client:
         assert [slot(name) for name in names] == [
             client.execute_command("CLUSTER KEYSLOT", name) for name in names
         ]
+    bus.release()
 
 
 def test_buckets_cut_the_slots_into_ranges() -> None:

@@ -19,7 +19,7 @@ class Bad(str):
     """The reason that is expected instead of a value."""
 
     def __repr__(self) -> str:
-        return f"Bad({str(self)})"
+        return f"Bad({self!s})"
 
 
 def told(series: pl.Series, result: Cast) -> list[Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.casting import Bad, cast_one, casts, same
 
-EXACT = settings(deadline=None, max_examples=150)
+EXACT = settings(deadline=None, max_examples=60)
 D = Decimal
 NOT_INTEGER, BEYOND, NOT_FINITE = (
     Bad("not_an_integer"),
@@ -44,7 +44,8 @@ INTEGERS = [
 ]  # fmt: skip
 
 FROM_DECIMALS = [
-    ("12", 12), ("12.00", 12), ("-12.000", -12), ("0.00", 0), ("1E+3", 1000), ("12.50", NOT_INTEGER),
+    ("12", 12), ("12.00", 12), ("-12.000", -12), ("0.00", 0), ("1E+3", 1000),
+    ("12.50", NOT_INTEGER),
     ("1E-3", NOT_INTEGER), ("9007199254740993.0", BEYOND), ("1E+999999999", BEYOND),
     ("0E+999999999", 0), ("NaN", NOT_FINITE), ("x", NOT_INTEGER),
     ("1." + "0" * 60 + "1", NOT_INTEGER),
