@@ -39,9 +39,7 @@ def delivered(
     convert = _CONVERT.get(column.kind)
     if convert is None:
         return _texts(values, text, is_json=column.kind in ("json", "array"))
-    made = [
-        None if value is None or value is ABSENT_VALUE else convert(value) for value in values
-    ]
+    made = [None if value is None or value is ABSENT_VALUE else convert(value) for value in values]
     bad = [value is UNREADABLE for value in made]
     if not any(bad):
         return Delivered(pa.array(made, wanted))
@@ -49,9 +47,7 @@ def delivered(
     return Delivered(pa.array(cleaned, wanted), pa.array(bad))
 
 
-def _texts(
-    values: Sequence[Any], text: Callable[[Any], str | None], *, is_json: bool
-) -> Delivered:
+def _texts(values: Sequence[Any], text: Callable[[Any], str | None], *, is_json: bool) -> Delivered:
     made: list[str | None] = []
     bad: list[bool] = []
     for value in values:

@@ -87,9 +87,9 @@ class RowsConnector:
         connection = self._open_connection()
         with self._edge(query):
             quote = connection.dialect.identifier_preparer
-            selected = ", ".join(
-                f"t.{quote.quote_identifier(c)}" for c in places.source_columns
-            ) or "1"
+            selected = (
+                ", ".join(f"t.{quote.quote_identifier(c)}" for c in places.source_columns) or "1"
+            )
             relation = relation_sql(query, self._source.db_schema, quote)
             count = f"SELECT count(*) FROM {relation}".replace("%", "%%")
             counted = connection.exec_driver_sql(count)

@@ -147,7 +147,10 @@ class Lanes:
         self._turn = 0
         self.failed: list[tuple[Write, str]] = []
         for lane in lanes:
-            lane.arm(fence, self._found)
+            try:
+                lane.arm(fence, self._found)
+            except TargetUnavailable as error:
+                self._again(lane, Batch([], b""), error)
 
     def write(self, batch: Batch) -> None:
         """Sends a batch once its lane is free.

@@ -60,7 +60,7 @@ def _array_judge(wanted: Wanted, judge_of: ItemJudge) -> Judge:
             items = value
         if not isinstance(items, list):
             raise Unfit("not_an_array")
-        return canonical([one(item) for item in items])
+        return _as_text([one(item) for item in items])
 
     return judge_array
 
@@ -102,15 +102,22 @@ _PLAIN: dict[Kind, Callable[[Any], bool]] = {
 
 
 def _items(text: str) -> Any:
-    """The array in a JSON text; numbers become floats where a double holds them unchanged."""
+    """What a JSON text holds, numbers with a point as Decimal."""
     try:
-        found = read_exactly(text)
-        orjson.loads(text)  # refuses what Python's own reader lets pass, such as half surrogates
-    except orjson.JSONDecodeError:
-        raise Unfit("not_an_array") from None
+        return read_exactly(text)
     except Unfit as unfit:
-        raise Unfit("not_an_array" if unfit.reason == "not_json" else unfit.reason) from None
-    return found
+        raise _of_array(unfit) from None
+
+
+def _as_text(items: list[Any]) -> str:
+    try:
+        return canonical(items)
+    except Unfit as unfit:  # half of a surrogate pair, which Python's reader lets pass
+        raise _of_array(unfit) from None
+
+
+def _of_array(unfit: Unfit) -> Unfit:
+    return Unfit("not_an_array") if unfit.reason == "not_json" else unfit
 
 
 def _writable(value: Any) -> Any:

@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 
 from transforms.casts_decimals import decimal_of
-from transforms.casts_iso import FIRST, LAST, Moment, Temporal
+from transforms.casts_iso import Moment, Temporal
 from transforms.casts_outcome import Unfit, nulls, only
 from transforms.casts_text import matches
+from transforms.casts_years import FIRST, LAST
 
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Formats that count since 1970, and their unit in microseconds."""

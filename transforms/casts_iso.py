@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from transforms.casts_outcome import Unfit, nulls, only
 from transforms.casts_text import matches
+from transforms.casts_years import FIRST, LAST, microseconds
 
 Temporal = Literal["date", "timestamp", "time"]
 
@@ -40,9 +41,6 @@ FIRST_YEAR, BEYOND_YEAR = 1970, 2100
 """The years for which the zones of Polars are trusted: chrono-tz knows no rules after 2099, and
 not all builds of the tz database tell the same of the time before 1970."""
 
-_EPOCH = datetime(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
-
 
 class Moment(NamedTuple):
     """A time of a calendar, and how far it is from UTC, where that is known."""
@@ -51,13 +49,6 @@ class Moment(NamedTuple):
     offset: timedelta | None = None
 
 
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of a naive time, as Arrow counts them."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-FIRST = microseconds(datetime.min)
-LAST = microseconds(datetime.max)
 _TRUSTED = (microseconds(datetime(FIRST_YEAR, 1, 2)), microseconds(datetime(BEYOND_YEAR, 1, 1)) - 1)
 
 

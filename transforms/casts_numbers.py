@@ -155,11 +155,11 @@ def boolean_judge(wanted: Wanted) -> Judge:
 
     def judge(value: Any) -> bool:
         word = value.lower() if isinstance(value, str) else value
-        if isinstance(word, float):
+        if not isinstance(word, str | int):
             raise Unfit("not_a_boolean")
-        if word in _TRUE or word in (1,):
+        if word in (*_TRUE, 1):
             return True
-        if word in _FALSE or word in (0,):
+        if word in (*_FALSE, 0):
             return False
         raise Unfit("not_a_boolean")
 

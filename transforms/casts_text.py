@@ -11,6 +11,7 @@ import polars as pl
 
 from core.pipeline import Column
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse, settle
+from transforms.casts_years import within_years
 
 NUL = "\x00"
 KEEPS_CASE = ("password_hash", "json", "array")
@@ -26,8 +27,6 @@ _WHITE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 """White space as Unicode has it, which is what Polars trims; ``str.strip`` takes more."""
-
-_TEMPORAL = (pl.Date, pl.Datetime, pl.Time)
 
 
 def clean(series: pl.Series, column: Column, kind: str) -> pl.Series:
@@ -86,9 +85,11 @@ def _reads_as_float(text: str) -> bool:
 def plain_text(series: pl.Series) -> pl.Series:
     """The canonical text of each value of a column of any flat type; null where it has none.
 
-    Raises nothing for dates beyond Python's years: their text is Polars' own.
+    Dates and timestamps beyond the year 9999 have none.
     """
     dtype = series.dtype
+    if dtype in (pl.Date, pl.Datetime):
+        series = only(series, within_years(series))
     if dtype == pl.String:
         return series
     if dtype.is_integer() or dtype in (pl.Date, pl.Boolean, pl.Decimal):
@@ -174,7 +175,8 @@ def cast_string(series: pl.Series, wanted: Wanted) -> Cast:
     if series.dtype == pl.Object:
         return settle(series, nulls(series, pl.String()), string_judge(wanted))
     if series.dtype != pl.String:
-        return refuse(series, plain_text(series), "not_text")
+        beyond = {pl.Date: "date_out_of_range", pl.Datetime: "timestamp_out_of_range"}
+        return refuse(series, plain_text(series), beyond.get(series.dtype.base_type(), "not_text"))
     return refuse(series, only(series, ~series.str.contains(NUL, literal=True)), "nul_character")
 
 

@@ -20,8 +20,6 @@ from transforms.casts_formats import (
     read_format,
 )
 from transforms.casts_iso import (
-    FIRST,
-    LAST,
     Moment,
     Temporal,
     dates_of_text,
@@ -44,15 +42,13 @@ from transforms.casts_outcome import (
     settle,
 )
 from transforms.casts_text import matches, plain_text
+from transforms.casts_years import within_years
 
 UTC_TIMESTAMP = pl.Datetime("us", "UTC")
 
 _TEMPORAL = ("date", "timestamp", "time")
 _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _TIME_TEXT = re.compile(rf"({_TIME})(?:\.([0-9]{{1,9}}))?")
-_DAY = 86_400_000_000
-_UNITS = {"ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
-"""Units of Arrow's timestamps: microseconds in one, and how many there are in a microsecond."""
 
 
 def _reader(wanted: Wanted, kind: Temporal) -> Callable[[Any], Moment]:
@@ -161,7 +157,7 @@ def _from_temporal(
     types have no nanoseconds; what does not is beyond.
     """
     kind = "date" if dtype == pl.Date else "timestamp"
-    within = _within_years(series)
+    within = within_years(series)
     inside = only(series, within)
     cast = settle(inside, convert(_as_microseconds(inside)), judge, shown_as=plain_text)
     if inside.null_count() == series.null_count():
@@ -169,22 +165,11 @@ def _from_temporal(
     return join(cast, refuse_all(series, dtype, f"{kind}_out_of_range"), ~within.fill_null(True))
 
 
-def _within_years(series: pl.Series) -> pl.Series:
-    physical = series.to_physical()
-    if not isinstance(series.dtype, pl.Datetime):
-        return physical.is_between(FIRST // _DAY, LAST // _DAY)
-    size, parts = _UNITS[series.dtype.time_unit]
-    if parts > 1:  # 64 bits of nanoseconds end in 2262
-        return physical.is_not_null()
-    return physical.is_between(-(-FIRST // size), LAST // size)
-
-
 def _as_microseconds(series: pl.Series) -> pl.Series:
     if not isinstance(series.dtype, pl.Datetime):
         return series.cast(pl.Datetime("us"))
-    _, parts = _UNITS[series.dtype.time_unit]
-    if parts > 1:
-        series = only(series, series.to_physical() % parts == 0)
+    if series.dtype.time_unit == "ns":
+        series = only(series, series.to_physical() % 1_000 == 0)
     return series.dt.cast_time_unit("us")
 
 

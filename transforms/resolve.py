@@ -191,6 +191,7 @@ def _survivorship(node: ObjectNode, schemas: Mapping[str, Schema], plan: Plan) -
             }
             if len(types) > 1:
                 path = ".".join((*node.path, item.name))
-                yield f"{path}: its sources give {' and '.join(sorted(types))}; one type is possible"
+                given = " and ".join(sorted(types))
+                yield f"{path}: its sources give {given}; a field has one type"
         elif isinstance(item, ListNode):
             continue

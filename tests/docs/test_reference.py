@@ -13,9 +13,14 @@ import pytest
 from core.pipeline_file import load_pipeline, read_yaml
 from core.settings import Settings
 from flows import reference
+from flows.report import Report
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(ROOT.glob("examples/*/pipeline.yaml"))
+REASON = re.compile(
+    r'"((?:not_an?|no|user_id|inexact|ambiguous|decimal|unusable|too|nul|unknown)_[a-z_]+|'
+    r'duplicate|unreadable|naive_timestamp)"'
+)
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs/pipeline.schema.json").read_text())
 PAGE = (ROOT / "docs/pipeline-file.md").read_text()
@@ -90,3 +95,10 @@ def test_links_of_the_pages_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_figure_and_reason_of_the_report_is_explained() -> None:
+    page = (ROOT / "docs/report.md").read_text()
+    code = "".join(file.read_text() for file in (ROOT / "transforms").glob("*.py"))
+    named = {*Report("bank", "1").as_dict(), *REASON.findall(code)}
+    assert [name for name in sorted(named) if f"`{name}`" not in page] == []

@@ -83,15 +83,14 @@ def test_a_wrong_join_stops_the_run_and_says_where(
     wrong = tmp_path / "pipeline.yaml"
     wrong.write_text(text, encoding="utf-8")
     error = _fails(run, GuardStopped, wrong, berka)
-    assert "lending.loan: 145 of 682 rows can't be used (145 ambiguous_link (account_owner))" in str(
-        error
+    assert (
+        "lending.loan: 145 of 682 rows can't be used (145 ambiguous_link (account_owner))"
+        in str(error)
     )
     assert documents(target.url) == {}
 
 
-def test_one_shared_email_stops_nothing(
-    run: Run, stack: Stack, target: RedisServer
-) -> None:
+def test_one_shared_email_stops_nothing(run: Run, stack: Stack, target: RedisServer) -> None:
     bank = make_bank(stack, "sample_analytics", "shared_email")
     engine = sa.create_engine(bank["SAMPLE_LOYALTY_URL"], poolclass=sa.NullPool)
     with engine.begin() as connection:
@@ -158,9 +157,7 @@ def test_a_redis_that_is_not_fit(
         assert redis.Redis.from_url(unfit.url).keys("profile:*") == []
 
 
-def test_a_wrong_password(
-    run: Run, sample_analytics: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_wrong_password(run: Run, sample_analytics: dict[str, str], tmp_path: Path) -> None:
     with RedisServer(tmp_path / "locked", password="right").start() as locked:
         wrong = locked.url.replace("right", "wr0ng-canary")
         error = _fails(run, TargetDenied, SAMPLE, sample_analytics, REDIS_URL=wrong)

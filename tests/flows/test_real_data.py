@@ -92,9 +92,7 @@ def test_berka_every_client(clients: dict[str, dict[str, Any]]) -> None:
         assert found == {name: line[name] for name in found}
 
 
-def test_sample_analytics(
-    run: Run, sample_analytics: dict[str, str], target: RedisServer
-) -> None:
+def test_sample_analytics(run: Run, sample_analytics: dict[str, str], target: RedisServer) -> None:
     config = ROOT / "examples/sample_analytics/pipeline.yaml"
     assert run(config, sample_analytics)["created"] == 500
     customers = documents(target.url)

@@ -160,7 +160,7 @@ def test_tls_for_another_host_name_is_refused(tls, make_bank) -> None:
 def test_there_is_no_fall_back_to_plain_text(server, make_bank) -> None:
     bank = make_bank(server.url.replace("redis://", "rediss://"))
     with pytest.raises(TargetUnavailable):
-        bank.load(bank.documents(1), 1)
+        bank.load(bank.documents(1), 1, timeouts=Timeouts(0.1, 0.1))
 
 
 # --- errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_a_higher_epoch_always_means_a_later_opening(bank) -> None:
     [thread.join() for thread in threads]
     opened.sort()
     assert [epoch for epoch, _, _ in opened] == [1, 2, 3, 4, 5, 6]
-    for (_, _, end), (_, start, _) in zip(opened, opened[1:], strict=False):
+    for (_, _, end), (_, start, _) in pairwise(opened):
         assert end <= start
 
 

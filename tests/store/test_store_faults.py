@@ -205,7 +205,7 @@ def test_no_memory_in_mid_load_leaves_whole_documents(own_bank) -> None:
     bank.load(bank.documents(200, 1))
     used = bank.client.info("memory")["used_memory"]
     bank.client.config_set("maxmemory", used + 1_500_000)
-    with pytest.raises(TargetUnfit, match="OOM.*maxmemory"):
+    with pytest.raises(TargetUnfit, match=r"OOM.*maxmemory"):
         bank.load(bank.documents(5000, 2, size=2000), complete=True)
     documents = {key: opened(text) for key, text in bank.dump().items()}
     assert all(found.sound for found in documents.values())
@@ -235,13 +235,17 @@ def test_a_busy_server_is_tried_again(own_bank, monkeypatch) -> None:
     admin.config_set("busy-reply-threshold", 50)
     script = "local t = redis.call('TIME')[1] while redis.call('TIME')[1] - t < 2 do end return 1"
 
+    other = client_of(own_bank.url)
+    blocker = threading.Thread(target=lambda: other.eval(script, 0))
+
     def block() -> None:
-        with client_of(own_bank.url) as other:
-            threading.Thread(target=lambda: other.eval(script, 0), daemon=True).start()
-            time.sleep(0.3)
+        blocker.start()
+        time.sleep(0.3)
 
     ran = on_batch(monkeypatch, 4, block)
     loaded = own_bank.load(own_bank.documents(300), limits=Limits(tries=8))
+    blocker.join()
+    other.close()
     assert ran
     all_good(own_bank, loaded, 300)
 

@@ -123,7 +123,7 @@ def test_two_runs_at_once_leave_the_newer_everywhere(bank) -> None:
         epochs = [bank.draw(), bank.draw()]
         start, errors = threading.Barrier(2), []
 
-        def run(epoch: int) -> None:
+        def run(epoch: int, start=start, errors=errors) -> None:
             try:
                 start.wait()
                 bank.load(bank.documents(200, epoch), epoch, complete=True)

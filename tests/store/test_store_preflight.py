@@ -27,34 +27,37 @@ def test_a_fit_server_tells_its_facts_and_keeps_no_canary(bank) -> None:
 
 
 def test_a_replica_is_refused(tmp_path, server, bank) -> None:
-    with RedisServer(tmp_path, replica_of=server) as replica, client_of(replica.url) as client:
-        with pytest.raises(TargetUnfit, match="replica.*primary"):
-            preflight(client, bank.keys)
+    with (
+        RedisServer(tmp_path, replica_of=server) as replica,
+        client_of(replica.url) as client,
+        pytest.raises(TargetUnfit, match=r"replica.*primary"),
+    ):
+        preflight(client, bank.keys)
 
 
 def test_eviction_is_refused(own_bank) -> None:
     own_bank.client.config_set("maxmemory-policy", "allkeys-lru")
-    with pytest.raises(TargetUnfit, match="allkeys-lru.*noeviction"):
+    with pytest.raises(TargetUnfit, match=r"allkeys-lru.*noeviction"):
         preflight(own_bank.client, own_bank.keys)
 
 
 def test_too_little_memory_is_refused_with_the_figures(own_bank) -> None:
     own_bank.client.config_set("maxmemory", 100_000_000)
     preflight(own_bank.client, own_bank.keys, 1_000_000)
-    with pytest.raises(TargetUnfit, match="maxmemory 100,000,000 .* 99,999,999 more"):
+    with pytest.raises(TargetUnfit, match=r"maxmemory 100,000,000 .* 99,999,999 more"):
         preflight(own_bank.client, own_bank.keys, 99_999_999)
 
 
 def test_a_full_server_is_not_said_to_lack_json(own_bank) -> None:
     own_bank.client.config_set("maxmemory", 1)
-    with pytest.raises(TargetUnfit, match="memory"):
+    with pytest.raises(TargetUnfit, match=r"memory"):
         preflight(own_bank.client, own_bank.keys)
 
 
 def test_a_server_without_json_is_refused(tmp_path, make_bank) -> None:
     with RedisServer(tmp_path, modules=False) as plain:
         bank = make_bank(plain.url)
-        with pytest.raises(TargetUnfit, match="JSON.SET is unknown .* RedisJSON"):
+        with pytest.raises(TargetUnfit, match=r"JSON.SET is unknown .* RedisJSON"):
             preflight(bank.client, bank.keys)
 
 
@@ -74,7 +77,7 @@ def test_another_json_is_refused(bank, monkeypatch) -> None:
         return found.replace(b"0", b"1") if arguments[0] == "JSON.GET" else found
 
     monkeypatch.setattr(bank.client, "execute_command", other)
-    with pytest.raises(TargetUnfit, match="does not give back"):
+    with pytest.raises(TargetUnfit, match=r"does not give back"):
         preflight(bank.client, bank.keys)
     assert list(bank.client.scan_iter(match=f"prefetch:{bank.keys.name}:canary*")) == []
 
@@ -118,7 +121,7 @@ def test_the_last_reports_are_kept_newest_first(bank) -> None:
 
 def test_reports_map_the_drivers_errors(bank) -> None:
     bank.client.set(bank.keys.runs, "x")
-    with pytest.raises(TargetError, match="WRONGTYPE"):
+    with pytest.raises(TargetError, match=r"WRONGTYPE"):
         append(bank.client, bank.keys.name, {}, 5)
 
 
@@ -134,8 +137,8 @@ def test_a_profile_is_shown(bank) -> None:
 def test_a_damaged_or_foreign_profile_is_not_shown(bank) -> None:
     bank.load(bank.documents(2))
     bank.client.execute_command("JSON.SET", bank.keys.profile("0"), "$", bank.profile("1"))
-    with pytest.raises(TargetUnfit, match="another user"):
+    with pytest.raises(TargetUnfit, match=r"another user"):
         lookup(bank.client, bank.keys, "0")
     bank.client.execute_command("JSON.SET", bank.keys.profile("1"), "$.version", "2")
-    with pytest.raises(TargetUnfit, match="digest"):
+    with pytest.raises(TargetUnfit, match=r"digest"):
         lookup(bank.client, bank.keys, "1")

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ SAME: Any = object()
 
 JSON = [
     ("{}", SAME), ("[]", SAME), ("null", SAME), ("true", SAME), ('""', SAME), ('"a"', SAME),
-    ("0", SAME), ("-1", SAME), ("1.5", SAME), ("0.1", SAME), ("1e300", SAME),
+    ("0", SAME), ("-1", SAME), ("1.5", SAME), ("0.1", SAME), ("1e300", "1e+300"),
     ('{"b":1,"a":2}', SAME), ('{"b": 1,\n\t"a" : 2}', '{"b":1,"a":2}'), (" [ 1 , 2 ] ", "[1,2]"),
     ('{"a b": "c  d"}', '{"a b":"c  d"}'), ('"\\u00e9"', '"é"'), ('"\\/"', '"/"'),
     ('"\\ud83c\\udfe6"', '"🏦"'), ("1.10", "1.1"), ("1.0", SAME), ("1.00", "1.0"),
@@ -61,7 +62,7 @@ ARRAYS = [
     ("string[]", '["\\\\u0000"]', SAME),
     ("string[]", '[["a"]]', NOT_TEXT), ("string[]", '[{"a":1}]', NOT_TEXT),
     ("string[]", "[12345678901234567890123]", '["12345678901234567890123"]'),
-    ("string[]", "[1E+999999999]", Bad("decimal_too_long")), ("string[]", "[1e400]", NOT_ARRAY),
+    ("string[]", "[1E+999999999]", Bad("decimal_too_long")), ("string[]", "[1e400]", f'["1{"0" * 400}"]'), ("number[]", "[1e400]", INEXACT),
     ("string[]", '"a"', NOT_ARRAY), ("string[]", "{}", NOT_ARRAY), ("string[]", "null", NOT_ARRAY),
     ("string[]", "", NOT_ARRAY), ("string[]", "a,b", NOT_ARRAY), ("string[]", "{a,b}", NOT_ARRAY),
     ("string[]", '["\\ud800"]', NOT_ARRAY), ("string[]", "[NaN]", NOT_ARRAY),
@@ -128,8 +129,6 @@ def test_items_have_the_columns_scale_format_and_zone() -> None:
 def test_items_of_an_array_of_decimals_as_integers() -> None:
     column = Column.model_validate({"type": "integer[]"})
     source, target = ColumnType("array", item="decimal"), ColumnType("array", item="integer")
-    import polars as pl
-
     series = pl.Series(['["12.00","1E+3"]', '["12.5"]'])
     found = told(series, cast(series, column, source, target, None))
     assert found == ["[12,1000]", NOT_INTEGER]
@@ -143,7 +142,8 @@ def test_lists_and_documents_of_hooks() -> None:
     assert casts([["a", None], None, []], "string[]") == ['["a",null]', None, "[]"]
     assert casts([[1, 2], None], "integer[]") == ["[1,2]", None]
     assert casts([{"a": 1, "b": [1.5]}, None], "json") == ['{"a":1,"b":[1.5]}', None]
-    assert casts([[2**53 + 1], [float("nan")]], "json") == [BEYOND, INEXACT]
+    assert casts([[2**53 + 1]], "json") == [BEYOND]
+    assert casts([[float("nan")]], "json") == [INEXACT]
     assert casts([[Decimal("1.50")]], "decimal[]") == ['["1.50"]']
     assert casts([["a\x00"]], "json") == [NUL]
 

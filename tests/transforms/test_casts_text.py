@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -214,8 +215,6 @@ def test_uuids_against_python(values: list[uuid.UUID]) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(TEXT, max_size=20), st.sampled_from(["lower", "upper"]))
 def test_items_of_arrays_are_cleaned_like_columns(values: list[str], case: str) -> None:
-    import orjson
-
     options = {"trim": True, "case": case, "null_values": ["", "x", "X"]}
     (items,) = casts([orjson.dumps(values).decode()], "string[]", **options)
     one_by_one = casts(values, "string", dtype=pl.String, **options)
