@@ -27,7 +27,7 @@ VANISHED = "vanished"
 _SINGLE_ERRORS = {
     "Existing key has wrong Redis type": WRONG_TYPE,
     "WRONGTYPE": WRONG_TYPE,
-    "ERR new objects must be created at the root": VANISHED,
+    "new objects must be created at the root": VANISHED,
 }
 
 
@@ -126,7 +126,7 @@ def _reason(results: Iterable[Any], oks: int) -> str | None:
     for result in results:
         if isinstance(result, driver.RedisError):
             for start, reason in _SINGLE_ERRORS.items():
-                if str(result).startswith(start):
+                if str(result).removeprefix("ERR ").startswith(start):
                     return reason
             raise mapped(result, "JSON.SET")
         good += result == b"OK"

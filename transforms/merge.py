@@ -18,15 +18,14 @@ from transforms.columns import BUCKET, USER_ID
 from transforms.element_keys import element_keys
 from transforms.encode import Part, json_ready, object_inner, object_text, scalar_text
 from transforms.fields import (
-    FieldColumn,
     Fields,
-    cursor_column,
     fields_frame,
     found_column,
     present_column,
 )
 from transforms.lookup import with_lookups
 from transforms.settle import Settled
+from transforms.survivorship import survivor
 
 _TEXT = "__text"
 _ELEMENT = "__element."
@@ -151,37 +150,11 @@ class _Scope:
         if not here:
             return Part(leaf.name, pl.lit(None, pl.String))
         if len(here) > 1:
-            return self._survivor(leaf, node, dict(here))
+            path = ".".join((*node.path, leaf.name))
+            return survivor(leaf.name, self.plan.pipeline.survivorship[path], dict(here), datasets)
         column = here[0][1]
         present = None if column.absent is None else ~pl.col(column.absent).fill_null(value=False)
         return Part(leaf.name, pl.col(column.name), column.is_text, present)
-
-    def _survivor(self, leaf: Leaf, node: ObjectNode, feeds: Mapping[str, FieldColumn]) -> Part:
-        rule = self.plan.pipeline.survivorship[".".join((*node.path, leaf.name))]
-
-        def rank(name: str) -> int:
-            order = [*rule.prefer, name, self.plan.datasets[name].source]
-            return min(order.index(name), order.index(self.plan.datasets[name].source))
-
-        ranked = sorted(feeds, key=rank)
-        is_text = any(feeds[name].is_text for name in ranked)
-        values = {
-            name: pl.col(feeds[name].name)
-            if feeds[name].is_text or not is_text
-            else scalar_text(pl.col(feeds[name].name))
-            for name in ranked
-        }
-        chosen = [values[name] for name in ranked]
-        if rule.policy == "latest":
-            cursors = {
-                name: pl.when(pl.col(feeds[name].name).is_not_null()).then(
-                    pl.col(cursor_column(name))
-                )
-                for name in ranked
-            }
-            last = pl.max_horizontal(cursors.values())
-            chosen = [pl.when(cursors[n] == last).then(values[n]) for n in ranked] + chosen
-        return Part(leaf.name, pl.coalesce(chosen), is_text)
 
     def _object(self, node: ObjectNode, *, secret: bool) -> Part | None:
         parts = self.parts(node, secret=secret)

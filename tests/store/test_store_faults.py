@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from contextlib import suppress
@@ -78,15 +79,16 @@ def test_a_request_cut_anywhere(bank, proxy, kept: int) -> None:
 
 
 def test_every_connection_cut_now_and_then(bank, proxy) -> None:
-    seen = [0]
+    cuts, chance = [0], random.Random(4711)
 
     def unreliable(link, data: bytes) -> bytes | None:
-        seen[0] += 1
-        return None if seen[0] % 13 == 0 else data
+        cut = chance.random() < 0.04
+        cuts[0] += cut
+        return None if cut else data
 
     bank.load(bank.documents(300, 1))
     proxy.on_reply = unreliable
-    for version in (2, 3):
+    for version in range(2, 8):
         for _ in range(20):
             loaded = None
             with suppress(TargetUnavailable):
@@ -94,7 +96,7 @@ def test_every_connection_cut_now_and_then(bank, proxy) -> None:
                 break
         all_good(bank, loaded, 300)
         assert bank.version("299") == version
-    assert seen[0] > 40
+    assert cuts[0] >= 3
 
 
 def test_bytes_held_back_by_a_proxy_do_nothing_once_a_newer_run_has_written(bank, proxy) -> None:
@@ -122,6 +124,17 @@ def test_bytes_held_back_by_a_proxy_do_nothing_once_a_newer_run_has_written(bank
     time.sleep(0.2)
     assert bank.dump() == before
     assert {bank.version(str(n)) for n in range(90)} == {2}
+
+
+def test_a_document_deleted_by_someone_else_is_reported(bank, monkeypatch) -> None:
+    bank.load(bank.documents(50))
+    gone = bank.keys.profile("7")
+    ran = on_batch(monkeypatch, 1, lambda: bank.client.delete(gone))
+    loaded = bank.load(bank.documents(50), raise_epoch=True)
+    assert ran
+    assert loaded.quarantined == {"7": "vanished"}
+    assert loaded.counts.unchanged == 49
+    assert bank.load(bank.documents(50)).counts.created == 1
 
 
 def test_a_server_that_stalls_is_unavailable_and_the_run_can_be_repeated(
