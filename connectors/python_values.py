@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
 from connectors.arrow import Delivered
-from connectors.documents import ABSENT_VALUE, UNREADABLE
 from core.values import ColumnType
+
+UNREADABLE: Final = object()
+"""Stands for a value that has no form to be delivered in."""
 
 _ARROW: dict[str, pa.DataType] = {
     "integer": pa.int64(),
@@ -39,7 +41,7 @@ def delivered(
     convert = _CONVERT.get(column.kind)
     if convert is None:
         return _texts(values, text, is_json=column.kind in ("json", "array"))
-    made = [None if value is None or value is ABSENT_VALUE else convert(value) for value in values]
+    made = [None if value is None else convert(value) for value in values]
     bad = [value is UNREADABLE for value in made]
     if not any(bad):
         return Delivered(pa.array(made, wanted))
@@ -51,7 +53,7 @@ def _texts(values: Sequence[Any], text: Callable[[Any], str | None], *, is_json:
     made: list[str | None] = []
     bad: list[bool] = []
     for value in values:
-        if value is None or value is ABSENT_VALUE:
+        if value is None:
             made.append(None)
             bad.append(False)
             continue

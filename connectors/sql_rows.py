@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -22,17 +22,17 @@ import pandas as pd
 import pyarrow as pa
 import pymysql
 import sqlalchemy as sa
-from pymysql.constants import FIELD_TYPE
 from pymysql.converters import encoders
-from pymysql.cursors import SSCursor
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from connectors.arrow import frame
-from connectors.documents import ABSENT_VALUE, elements, follow, parsed
-from connectors.python_values import delivered
+from connectors.nested import CROSSED, at, parse_json, plain_text, unnest
+from connectors.python_values import UNREADABLE, delivered
 from connectors.relations import Places, find_places, named, relation_sql
 from connectors.sql_errors import meaning
+from connectors.sql_stream import DECODERS, StreamCursor
+from connectors.sql_types import SqlColumn, as_declared, sql_column
 from core.errors import SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
 from core.records import EMPTY, Consistency, Query
@@ -44,10 +44,6 @@ _NET_TIMEOUT_S = 24 * 3600
 
 _DRIVER_ERRORS = (SQLAlchemyError, pymysql.MySQLError, sqlite3.Error)
 
-_INTEGERS = ("TINY", "SHORT", "LONG", "INT24", "LONGLONG", "YEAR")
-_DECODERS: dict[int, Any] = {getattr(FIELD_TYPE, name): int for name in _INTEGERS}
-_DECODERS |= {FIELD_TYPE.FLOAT: float, FIELD_TYPE.DOUBLE: float}
-
 
 class RowsConnector:
     """A snapshot of one MariaDB, MySQL or SQLite database."""
@@ -58,7 +54,7 @@ class RowsConnector:
         self._url = _mysql_url(url) if self._is_mysql else _sqlite_url(url)
         self._connection: Connection | None = None
         self._engine: sa.Engine | None = None
-        self._described: dict[Query, tuple[Places, dict[str, ColumnType]]] = {}
+        self._described: dict[Query, tuple[Places, dict[str, SqlColumn]]] = {}
 
     @property
     def consistency(self) -> Consistency:
@@ -76,19 +72,28 @@ class RowsConnector:
             self._connection = connection
             for statement in self._opening(connection):
                 connection.exec_driver_sql(statement)
-        return datetime.now(UTC)
+            if not self._is_mysql:
+                return datetime.now(UTC)
+            told = connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()
+        return datetime.fromisoformat(_text(told) or "").replace(tzinfo=UTC)
 
     def describe(self, query: Query) -> Mapping[str, ColumnType]:
-        _, types = self._plan(query)
-        return {column.name: column.type or types[column.name] for column in query.columns}
+        places, columns = self._plan(query)
+        types = {}
+        for wanted, place in zip(query.columns, places.columns, strict=True):
+            inside = place.element or place.steps
+            told = ColumnType("string") if inside else columns[place.column].type
+            types[wanted.name] = wanted.type or told
+        return types
 
     def read(self, query: Query, chunk_bytes: int) -> Iterator[pd.DataFrame]:
-        places, types = self._plan(query)
+        places, columns = self._plan(query)
         connection = self._open_connection()
         with self._edge(query):
             quote = connection.dialect.identifier_preparer
-            selected = (
-                ", ".join(f"t.{quote.quote_identifier(c)}" for c in places.source_columns) or "1"
+            selected = ", ".join(
+                columns[name].expression.format(column=f"t.{quote.quote_identifier(name)}")
+                for name in places.source_columns
             )
             relation = relation_sql(query, self._source.db_schema, quote)
             count = f"SELECT count(*) FROM {relation}".replace("%", "%%")
@@ -96,11 +101,11 @@ class RowsConnector:
             sent, seen = int(counted.scalar_one()), 0
             cursor = self._streaming_cursor(connection)
             try:
-                cursor.execute(f"SELECT {selected} FROM {relation}")
+                cursor.execute(f"SELECT {selected or 1} FROM {relation}")
                 most = _FIRST_ROWS
                 while rows := cursor.fetchmany(most):
                     seen += len(rows)
-                    made, size = _frame(query, places, types, rows)
+                    made, size = _frame(query, places, columns, rows)
                     yield made
                     most = max(1, min(100_000, len(rows) * chunk_bytes // max(size, 1)))
             finally:
@@ -123,13 +128,13 @@ class RowsConnector:
     def _streaming_cursor(self, connection: Connection) -> Any:
         """The driver's own cursor: SQLAlchemy's streams keep rows back in a buffer."""
         raw: Any = connection.connection.driver_connection
-        return raw.cursor(SSCursor) if self._is_mysql else raw.cursor()
+        return raw.cursor(StreamCursor) if self._is_mysql else raw.cursor()
 
     def _arguments(self) -> dict[str, Any]:
         timeout = math.ceil(self._source.connect_timeout_s)
         if self._is_mysql:
             read_timeout = math.ceil(self._source.statement_timeout_s)
-            decoders: dict[Any, Any] = {**encoders, **_DECODERS}
+            decoders: dict[Any, Any] = {**encoders, **DECODERS}
             return {
                 "connect_timeout": timeout,
                 "read_timeout": read_timeout,
@@ -161,29 +166,24 @@ class RowsConnector:
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
         ]
 
-    def _plan(self, query: Query) -> tuple[Places, dict[str, ColumnType]]:
+    def _plan(self, query: Query) -> tuple[Places, dict[str, SqlColumn]]:
         if query not in self._described:
             with self._edge(query):
                 self._described[query] = self._planned(query)
         return self._described[query]
 
-    def _planned(self, query: Query) -> tuple[Places, dict[str, ColumnType]]:
+    def _planned(self, query: Query) -> tuple[Places, dict[str, SqlColumn]]:
         connection = self._open_connection()
         available = self._columns(connection, query)
         places = find_places(self._name, query, available)
-        types = {}
-        for column, place in zip(query.columns, places.columns, strict=True):
-            inside = place.element or place.steps
-            told = ColumnType("string") if inside else available[place.column]
-            types[column.name] = (column.type or told) if inside else told
         quote = connection.dialect.identifier_preparer
         selected = ", ".join(f"t.{quote.quote_identifier(c)}" for c in places.source_columns) or "1"
         relation = relation_sql(query, self._source.db_schema, quote)
         probe = f"SELECT {selected} FROM {relation} LIMIT 0".replace("%", "%%")
         connection.exec_driver_sql(probe).close()
-        return places, types
+        return places, available
 
-    def _columns(self, connection: Connection, query: Query) -> dict[str, ColumnType]:
+    def _columns(self, connection: Connection, query: Query) -> dict[str, SqlColumn]:
         if query.text:
             preparer = connection.dialect.identifier_preparer
             relation = relation_sql(query, self._source.db_schema, preparer)
@@ -192,14 +192,18 @@ class RowsConnector:
             declared = {column.path: column.type for column in query.columns}
             names = list(result.keys())
             result.close()
-            return {name: declared.get(name) or ColumnType("string") for name in names}
+            text = ColumnType("string")
+            return {name: SqlColumn(declared.get(name) or text, text) for name in names}
         schema, _, table = query.relation.rpartition(".")
         try:
             columns = sa.inspect(connection).get_columns(table, schema or self._source.db_schema)
         except NoSuchTableError:
-            text = f"there is no {named(query)}"
-            raise SourceDrift(self._name, text, query.dataset) from None
-        return {column["name"]: _type_of(column["type"]) for column in columns}
+            problem = f"there is no {named(query)}"
+            raise SourceDrift(self._name, problem, query.dataset) from None
+        return {
+            column["name"]: sql_column(column["type"], is_mysql=self._is_mysql)
+            for column in columns
+        }
 
     def _open_connection(self) -> Connection:
         if self._connection is None:
@@ -234,71 +238,53 @@ def _lenient(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _type_of(column: Any) -> ColumnType:
-    if isinstance(column, sa.Boolean):
-        return ColumnType("boolean")
-    if isinstance(column, sa.Integer):
-        unsigned = bool(getattr(column, "unsigned", False)) and isinstance(column, sa.BigInteger)
-        return ColumnType("decimal", 20, 0) if unsigned else ColumnType("integer")
-    if isinstance(column, sa.Float):
-        return ColumnType("number")
-    if isinstance(column, sa.Numeric):
-        return ColumnType("decimal", column.precision, column.scale)
-    if isinstance(column, sa.DateTime):
-        zoned = column.__visit_name__ == "TIMESTAMP"
-        return ColumnType("timestamp", zoned=zoned)
-    for known, kind in _KINDS:
-        if isinstance(column, known):
-            return ColumnType(kind)  # type: ignore[arg-type]
-    return ColumnType("string")
-
-
-_KINDS: tuple[tuple[Any, str], ...] = (
-    (sa.Date, "date"),
-    (sa.Time, "time"),
-    (sa.JSON, "json"),
-    (sa.LargeBinary, "binary"),
-    (sa.types._Binary, "binary"),
-    (sa.Uuid, "uuid"),
-)
-
-
 def _frame(
-    query: Query, places: Places, types: Mapping[str, ColumnType], rows: Any
+    query: Query, places: Places, columns: Mapping[str, SqlColumn], rows: Any
 ) -> tuple[pd.DataFrame, int]:
     by_name = dict(zip(places.source_columns, map(list, zip(*rows, strict=True)), strict=False))
     documents: dict[str, list[Any]] = {}
-    indexes: list[int] | None = None
-    found: list[Any] = []
+
+    def document(column: str) -> list[Any]:
+        if column not in documents:
+            documents[column] = [parse_json(_text(text)) for text in by_name[column]]
+        return documents[column]
+
     flags = {}
+    unnested = None
     if places.array is not None:
-        arrays = [follow(d, places.array.steps) for d in parsed(by_name[places.array.column])]
-        indexes, empty = [], []
-        for index, array in enumerate(arrays):
-            inner = elements(array)
-            found += inner or [ABSENT_VALUE]
-            indexes += [index] * (len(inner) or 1)
-            empty += [False] * len(inner) or [True]
-        flags[EMPTY] = pa.array(empty, pa.bool_())
-    columns = {}
-    for column, place in zip(query.columns, places.columns, strict=True):
-        if place.element:
-            values = [follow(element, place.steps) for element in found]
-        else:
-            values = by_name[place.column]
-            if place.steps:
-                if place.column not in documents:
-                    documents[place.column] = parsed(values)
-                values = [follow(document, place.steps) for document in documents[place.column]]
-            if indexes is not None:
-                values = [values[index] for index in indexes]
-        inside = bool(place.element or place.steps)
-        form = types[column.name]
-        if form.kind in ("json", "array") and not inside:
+        unnested = unnest(at(document(places.array.column), places.array.steps))
+        flags[EMPTY] = pa.array(unnested.empty, pa.bool_())
+    made = {}
+    for wanted, place in zip(query.columns, places.columns, strict=True):
+        if place.element and unnested is not None:
+            values = _inside(at(unnested.elements, place.steps), unnested.bad)
+            made[wanted.name] = delivered(values, ColumnType("string"), _text)
+            continue
+        if place.steps:
+            values = _inside(at(document(place.column), place.steps))
             form = ColumnType("string")
-        columns[column.name] = delivered(values, form, _text)
-    made = frame(columns, flags)
-    return made, int(sum(array.values.nbytes for array in columns.values()))
+        else:
+            column = as_declared(columns[place.column], wanted.type)
+            values, form = _prepared(by_name[place.column], column), column.form
+        if unnested is not None:
+            values = [values[row] for row in unnested.rows]
+        made[wanted.name] = delivered(values, form, _text)
+    finished = frame(made, flags)
+    return finished, int(sum(array.values.nbytes for array in made.values()))
+
+
+def _prepared(values: list[Any], column: SqlColumn) -> list[Any]:
+    if column.prepare is None:
+        return values
+    return [None if value is None else column.prepare(value) for value in values]
+
+
+def _inside(values: Sequence[Any], bad: Sequence[bool] = ()) -> list[Any]:
+    """What stands inside documents, as text; what is no one value is unreadable."""
+    texts = [UNREADABLE if value is CROSSED else plain_text(value) for value in values]
+    if not any(bad):
+        return texts
+    return [UNREADABLE if is_bad else text for text, is_bad in zip(texts, bad, strict=True)]
 
 
 def _text(value: Any) -> str | None:
@@ -307,8 +293,6 @@ def _text(value: Any) -> str | None:
             return value.decode()
         except UnicodeDecodeError:
             return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, float):
         return repr(value)
-    return None if isinstance(value, dict | list) else str(value)
+    return None if value is None else str(value)

@@ -9,10 +9,9 @@ again before it counts as damaged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,8 +22,7 @@ without collision resistance would let a crafted change pass as none."""
 _META = b',"_meta":'
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(NamedTuple):
     """What ``_meta`` of a stored document says."""
 
     schema_version: int
@@ -77,8 +75,7 @@ def parse_meta(text: bytes) -> Meta | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A stored document, taken apart; ``sound`` tells whether body and digest agree."""
 
     body: bytes

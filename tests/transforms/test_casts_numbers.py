@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.casting import Bad, cast_one, casts, same
 
-EXACT = settings(deadline=None, max_examples=60)
+EXACT = settings(deadline=None, max_examples=40)
 D = Decimal
 NOT_INTEGER, BEYOND, NOT_FINITE = (
     Bad("not_an_integer"),

@@ -189,7 +189,7 @@ def test_nanoseconds_show_in_text() -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(TEXT, max_size=20))
 def test_any_text_arrives_unchanged_unless_it_holds_nul(values: list[str]) -> None:
     expected = [NUL if "\x00" in value else value for value in values]
@@ -212,7 +212,7 @@ def test_uuids_against_python(values: list[uuid.UUID]) -> None:
     assert casts([value.bytes for value in values], "uuid", dtype=pl.Binary) == expected
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(TEXT, max_size=20), st.sampled_from(["lower", "upper"]))
 def test_items_of_arrays_are_cleaned_like_columns(values: list[str], case: str) -> None:
     options = {"trim": True, "case": case, "null_values": ["", "x", "X"]}

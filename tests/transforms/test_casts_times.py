@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.casting import Bad, cast_one, casts, same
 
-EXACT = settings(deadline=None, max_examples=60)
+EXACT = settings(deadline=None, max_examples=40)
 BERLIN, TOKYO, NEW_YORK = "Europe/Berlin", "Asia/Tokyo", "America/New_York"
 NOT_DATE, DATE_RANGE = Bad("not_a_date"), Bad("date_out_of_range")
 NOT_STAMP, STAMP_RANGE = Bad("not_a_timestamp"), Bad("timestamp_out_of_range")
@@ -309,8 +309,8 @@ def test_naive_times_against_zoneinfo(moments: list[datetime], zone: str) -> Non
 
 
 @pytest.mark.parametrize("zone", [BERLIN, NEW_YORK, "Australia/Lord_Howe", "America/Sao_Paulo"])
-def test_every_half_hour_of_some_years_against_zoneinfo(zone: str) -> None:
-    moments = [datetime(2015, 1, 1) + timedelta(minutes=30 * n) for n in range(48 * 365 * 3)]
+def test_every_half_hour_of_a_year_against_zoneinfo(zone: str) -> None:
+    moments = [datetime(2016, 1, 1) + timedelta(minutes=30 * n) for n in range(48 * 365)]
     place, expected = ZoneInfo(zone), []
     for moment in moments:
         local = moment.replace(tzinfo=place)
