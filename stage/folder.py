@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import StageError
 from stage.partitions import PartitionReader, PartitionWriter
 
-_OWNER = "owner"
+_LOCK = ".lock"
 
 
 class Stage:
@@ -42,42 +42,60 @@ class Stage:
 def open_stage(root: Path, run: str, partitions: int) -> Iterator[Stage]:
     """A stage of mode 0700 that is removed at the end; stages of dead runs are purged first.
 
-    A stage's owner holds a lock on a file in it for as long as it lives, whatever ends it.
+    A stage's owner holds the lock of a file beside it, made before the folder and removed after
+    it: a folder whose lock is free or gone is a dead run's, whatever ended it.
 
     Raises:
         StageError: where the folder can't be made.
     """
     folder = root / f"stage-{run}"
+    lock = folder.with_name(folder.name + _LOCK)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         purge_orphans(root)
-        folder.mkdir(mode=0o700)
-        owner = os.open(folder / _OWNER, os.O_CREAT | os.O_RDWR, 0o600)
+        owner = _locked(lock)
     except OSError as error:
         raise StageError(f"can't make {folder}: {error.strerror}") from None
     try:
-        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise StageError(f"can't make {folder}: {error.strerror}") from None
         yield Stage(folder, partitions)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
         os.close(owner)
 
 
 def purge_orphans(root: Path) -> list[Path]:
     """Removes the stages whose owner is dead; gives their folders."""
     purged = []
-    for folder in sorted(root.glob("stage-*")):
-        try:
-            owner = os.open(folder / _OWNER, os.O_RDWR)
-        except FileNotFoundError:
-            continue  # its owner is just making or removing it
+    folders = {path.with_name(path.name.removesuffix(_LOCK)) for path in root.glob("stage-*")}
+    for folder in sorted(folders):
+        lock = folder.with_name(folder.name + _LOCK)
+        owner = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
         else:
             shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
             purged.append(folder)
         finally:
             os.close(owner)
     return purged
+
+
+def _locked(lock: Path) -> int:
+    """A descriptor that holds the lock of the file that stands there now."""
+    while True:
+        owner = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            if lock.stat().st_ino == os.fstat(owner).st_ino:
+                return owner
+        except FileNotFoundError:
+            pass  # a purge took it for a dead run's before we had it
+        os.close(owner)

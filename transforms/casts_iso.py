@@ -35,6 +35,8 @@ _DATE = (
 )
 _TIME = r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _OFFSET = "(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+# Sources of 100 ns or 1 ns write zeros that Arrow's microseconds have no place for
+_LONG_FRACTION = r"(\.[0-9]{6})0{1,3}(Z|[+-]|$)"
 _DATE_LENGTH = len("2026-01-01")
 
 FIRST_YEAR, BEYOND_YEAR = 1970, 2100
@@ -139,6 +141,9 @@ def instants_of_text(texts: pl.Series, zone: str | None) -> pl.Series:
     aware = matches(texts, _DATE + _TIME + _OFFSET)
     if aware.all(ignore_nulls=True):
         return _aware(texts)
+    if texts.str.contains(_LONG_FRACTION).any():
+        texts = texts.str.replace(_LONG_FRACTION, "${1}${2}")
+        aware = matches(texts, _DATE + _TIME + _OFFSET)
     naive = matches(texts, f"{_DATE}(?:{_TIME})?")
     local = pl.Series(only(texts, naive).to_arrow().cast(pa.timestamp("us")))
     found = instants(local, zone)
