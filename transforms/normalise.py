@@ -147,7 +147,9 @@ def _typed(
     culprit = reason.alias(CULPRIT)
     marks: list[tuple[str, Cast]] = []
     for name, (series, column) in columns.items():
-        result = cast(series, column, None, plan.types[name], plan.dataset.timezone)
+        target = plan.types[name]
+        # Dates and times that have a format are tried in ISO form too, as real columns print them.
+        result = cast(series, column, target, target, plan.dataset.timezone)
         made.append(result.values.alias(name))
         if result.reasons is not None:
             marks.append((name, result))
