@@ -152,3 +152,9 @@ def test_results_add_up(bank, loaded) -> None:
     bank.client.delete(bank.keys.profile("5"))
     both = bank.check(loaded.expected) + bank.check(loaded.expected)
     assert (both.documents, both.findings, both.user_ids) == (480, {"missing": 2}, {"5"})
+
+
+def test_an_epoch_beyond_the_counter_excuses_nothing(bank, loaded) -> None:
+    bank.put("5", 2, 1_000_000)
+    bank.client.delete(bank.keys.credential("5"))
+    assert findings(bank, loaded) == ({"impossible_epoch": 1, "missing": 1}, {"5"})
