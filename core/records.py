@@ -32,13 +32,38 @@ class QueryColumn:
 
 
 @dataclass(frozen=True)
+class KeyFilter:
+    """Only rows whose column, once cast, has one of these values (any item of an array column).
+
+    ``column`` is the name of one of the query's columns. Where ``loose``, texts are compared
+    without regard to case and to white space at their ends.
+    """
+
+    column: str
+    values: tuple[int, ...] | tuple[str, ...]
+    loose: bool = False
+
+
+@dataclass(frozen=True)
+class ChangeFilter:
+    """Only rows whose column, once cast to a UTC timestamp, lies in ``[since, until)``."""
+
+    column: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Query:
-    """What a connector is asked for: some columns of all rows of one dataset.
+    """What a connector is asked for: some columns of the rows of one dataset.
 
     ``relation`` is the table or collection; ``text`` an SQL query in its place. With ``unnest``
     (the path of an array) each element becomes a row; paths below it mean the element's. A row
     whose array is empty, null or absent becomes one row with ``EMPTY`` true and the element's
     columns null.
+
+    The filters ``keys`` (all of them) and ``changed`` promise that no row is missed, not that no
+    other comes: a connector passes on what its source can judge, the reader filters exactly.
     """
 
     dataset: str
@@ -46,6 +71,8 @@ class Query:
     columns: tuple[QueryColumn, ...]
     text: str | None = None
     unnest: str | None = None
+    keys: tuple[KeyFilter, ...] = ()
+    changed: ChangeFilter | None = None
 
 
 @dataclass(frozen=True)
