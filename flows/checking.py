@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from flows.run_context import RunContext
+from flows.steps import advance
 from stage.partitions import PartitionWriter
 from store.outcome import Checked, Expected
 from store.readback import check_bucket
@@ -40,6 +41,7 @@ def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:
     checked = Checked()
     file = run.stage.reader("expected", str(group))
     for bucket in buckets:
+        advance("check", 1 / run.buckets)
         rows = file.read([bucket])
         if rows is None:
             continue

@@ -12,6 +12,7 @@ from connectors.base import Connector
 from core.plan import DatasetPlan
 from core.records import RowCounts
 from flows.run_context import RunContext
+from flows.steps import advance
 from stage.partitions import PartitionWriter
 from transforms.columns import KEY, REASON, USER_ID
 from transforms.normalise import keyed, led_to_user, link_rows, normalise, reasons_in
@@ -56,6 +57,7 @@ def _extract_dataset(run: RunContext, entry: DatasetPlan, connector: Connector) 
             made = normalise(frame, entry, run.hooks.get(entry.name))
             counts += made.counts
             router.route(made.rows, counts)
+    advance("extract", 1 / len(run.plan.datasets))
     return counts
 
 

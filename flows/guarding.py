@@ -10,6 +10,7 @@ from core.expressions import names_in
 from core.plan import DatasetPlan
 from core.records import RowCounts
 from flows.run_context import RunContext
+from flows.steps import advance
 from stage.partitions import PartitionReader
 from transforms.columns import BUCKET, CULPRIT, REASON, USER_ID
 from transforms.element_keys import match_columns
@@ -30,6 +31,7 @@ def settle_all(run: RunContext) -> tuple[dict[str, RowCounts], int]:
     readers = readers_of(run)
     columns = {entry.name: _needed(entry, run) for entry in run.plan.placed}
     for unit in run.units(list(range(run.buckets))):
+        advance("guard", len(unit) / run.buckets)
         settled = settle(run.plan, reads(run, readers, unit, columns), run.lookups)
         if settled is None:
             continue

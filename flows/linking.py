@@ -8,6 +8,7 @@ from core.plan import DatasetPlan
 from core.records import RowCounts
 from flows.extraction import bucket_of, partition_of
 from flows.run_context import RunContext
+from flows.steps import advance
 from stage.partitions import PartitionReader
 from transforms.link import follow
 from transforms.lookup import lookup_table
@@ -41,6 +42,7 @@ def link_dataset(run: RunContext, entry: DatasetPlan) -> RowCounts:
                 partition = bucket_of(run, led) if last else partition_of(led, run.stage.partitions)
                 file.append(led, partition)
         run.stage.remove("keyed", entry.name, str(hop))
+    advance("link", 1 / sum(bool(each.links) for each in run.plan.placed))
     return counts
 
 

@@ -5,7 +5,6 @@ Read ``_run`` from top to bottom: that is the order.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from prefect import flow, runtime
+from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -26,6 +25,7 @@ from flows import linking, opening
 from flows.progress import Progress
 from flows.report import Report
 from flows.run_context import RunContext
+from flows.steps import advance
 from flows.tasks import check, extract, guard, link, load, open_snapshots, preflight
 from stage.folder import open_stage
 from store.client import Timeouts, client_of
@@ -34,8 +34,6 @@ from store.runs import append
 
 _GROUP_USERS = 200_000
 """Users in one task of the load: 10 to 30 seconds of work."""
-
-log = logging.getLogger("prefect.profile_prefetch")
 
 
 def _run_name() -> str:
@@ -125,7 +123,7 @@ def _extracted(
             except (SourceConflict, SourceUnavailable) as error:
                 if attempt == settings.extract_attempts:
                     raise
-                log.warning("extraction %d starts again: %s", attempt, error)
+                get_run_logger().warning("extraction %d starts again: %s", attempt, error)
                 time.sleep(2**attempt)
                 continue
             snapshots.close()
@@ -214,6 +212,7 @@ def _results(futures: Sequence[PrefectFuture[Any]]) -> list[Any]:
 @contextmanager
 def _step(report: Report, name: str) -> Iterator[None]:
     started = time.monotonic()
+    advance(name)
     try:
         yield
     finally:
@@ -232,4 +231,4 @@ def _publish(report: Report, settings: Settings) -> None:
         with client_of(settings.redis_url.get_secret_value(), timeouts) as client:
             append(client, report.profile, report.as_dict(), settings.runs_kept)
     except PrefetchError as error:
-        log.warning("the report could not be kept: %s", error)
+        get_run_logger().warning("the report could not be kept: %s", error)

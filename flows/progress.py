@@ -1,4 +1,4 @@
-"""The progress of a load, as an artifact in the Prefect UI."""
+"""The progress of a load: an artifact in the Prefect UI, and told to who listens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from threading import Lock
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from flows.steps import advance
 
 _STEP = 5.0
 """Percent between two updates."""
@@ -26,6 +28,7 @@ class Progress:
     def tell(self, group: int, done: int) -> None:
         """Tells how many buckets of a group are done."""
         with self._lock:
+            advance("load", (done - self._done.get(group, 0)) / self._buckets)
             self._done[group] = done
             percent = 100.0 * sum(self._done.values()) / self._buckets
             if percent - self._told < _STEP and percent < 100:

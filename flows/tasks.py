@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
@@ -19,8 +18,6 @@ from flows import checking, extraction, guarding, linking, loading, opening
 from flows.progress import Progress
 from flows.run_context import RunContext
 from store.outcome import Checked
-
-log = logging.getLogger("prefect.profile_prefetch")
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -49,7 +46,7 @@ def open_snapshots(ready: opening.Ready, settings: Settings) -> tuple[int, openi
 def extract(run: RunContext, source: str, snapshots: opening.Snapshots) -> extraction.Extracted:
     """Reads one source into the stage."""
     extracted = extraction.extract_source(run, source, snapshots.connectors[source])
-    log.info("%s: %d rows in %.1f s", source, extracted.rows, extracted.seconds)
+    get_run_logger().info("%s: %d rows in %.1f s", source, extracted.rows, extracted.seconds)
     return extracted
 
 
@@ -64,7 +61,7 @@ def guard(run: RunContext, extracted: Mapping[str, RowCounts]) -> dict[str, RowC
     """Decides where every row ends, and stops the run if that looks wrong."""
     settled, held = guarding.settle_all(run)
     counts = {name: ended + settled.get(name, RowCounts()) for name, ended in extracted.items()}
-    log.info("%d users are held", held)
+    get_run_logger().info("%d users are held", held)
     if found := guarding.findings(run, counts):
         raise GuardStopped(found)
     return counts
@@ -86,7 +83,7 @@ def load(
     counts, quarantined = loading.load_buckets(
         run, group, buckets, lambda done: progress.tell(group, done)
     )
-    log.info("buckets %d-%d: %s", first, last, counts)
+    get_run_logger().info("buckets %d-%d: %s", first, last, counts)
     return counts, quarantined
 
 
