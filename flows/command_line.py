@@ -13,15 +13,19 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, ParamSpec
+from uuid import uuid4
 
 import click
 
-from core.errors import PrefetchError
+from core.errors import ConfigError, PrefetchError
 from core.pipeline import Pipeline
 from core.settings import load_settings
 from flows import opening
 from flows.masking import masked
+from flows.report import Report
+from flows.terminal import watched
 from store.client import client_of
 from store.keys import Keys
 from transforms.resolve import resolved
@@ -45,7 +49,7 @@ def main() -> None:
 
 
 def _exits(command: Callable[P, None]) -> Callable[P, None]:
-    """Turns our errors into a line on stderr and an exit code."""
+    """Turns errors into a line on stderr and an exit code."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -54,6 +58,12 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
         except PrefetchError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
+        except Exception as error:
+            # Its own text may hold values of rows.
+            place = extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}:{place.lineno}"
+            click.echo(f"error: unexpected {type(error).__name__} at {where}", err=True)
+            sys.exit(1)
 
     return wrapped
 
@@ -85,21 +95,53 @@ def check(config: Path, offline: bool, as_json: bool) -> None:
 @main.command()
 @_CONFIG
 @_JSON
+@_exits
 def run(config: Path, as_json: bool) -> None:
     """Loads every user's profile now: the nightly flow, in this process."""
     # Nothing about a bank's runs leaves the house.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # Prefect takes seconds to import: only those who run a flow shall wait for it.
-    from flows.nightly import nightly
-
     try:
-        report = nightly(config)
-    except PrefetchError as error:
-        _tell(error.report or {"status": "failed", "error": str(error)}, as_json)
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        with watched(as_json):
+            # Prefect takes seconds to import: only those who run a flow shall wait for it.
+            from flows.nightly import nightly
+
+            _refuse_silent_server()
+            report = nightly(config)
+    except Exception as error:
+        report = getattr(error, "report", None) or _failed(config, error)
+        if as_json or report["sources"]:
+            # People read the error on stderr.
+            _tell(report if as_json else {**report, "error": None}, as_json)
+        raise
     _tell(report, as_json)
+
+
+def _refuse_silent_server() -> None:
+    """Does nothing where no Prefect server is set, or it answers.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        return
+    with get_client(sync_client=True) as client:
+        problem = client.api_healthcheck()
+    if problem is not None:
+        raise ConfigError(
+            "PREFECT_API_URL: no Prefect server answers there; start it, or unset the variable: "
+            "a run needs none"
+        )
+
+
+def _failed(config: Path, error: Exception) -> dict[str, Any]:
+    """The report of a run that ended before it had one."""
+    report = Report(profile=config.stem, run=uuid4().hex)
+    report.end(error)
+    return report.as_dict()
 
 
 @main.command()
@@ -116,8 +158,7 @@ def show(config: Path, user: str, unmask: bool, as_json: bool) -> None:
     with client_of(load_settings().redis_url.get_secret_value()) as client:
         document = lookup(client, Keys(plan.pipeline.profile), user)
     if document is None:
-        click.echo("error: no such profile", err=True)
-        sys.exit(1)
+        raise PrefetchError("no such profile")
     shown = document if unmask else masked(document, plan)
     click.echo(json.dumps(shown, ensure_ascii=False, indent=None if as_json else 2))
 
@@ -135,8 +176,7 @@ def status(config: Path, as_json: bool) -> None:
     with client_of(load_settings().redis_url.get_secret_value()) as client:
         reports = last(client, pipeline.profile.name, 1)
     if not reports:
-        click.echo("error: no run of this profile is known to this Redis", err=True)
-        sys.exit(1)
+        raise PrefetchError("no run of this profile is known to this Redis")
     _tell(reports[0], as_json)
 
 
