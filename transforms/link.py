@@ -15,6 +15,7 @@ from transforms.columns import USER_ID, key_columns, to_columns
 from transforms.normalise import counted_reasons, end_orphans, folded
 
 _LEADS_TO = "__leads_to"
+_UNFIT = "__unfit"
 
 
 def follow(
@@ -28,7 +29,8 @@ def follow(
 
     Args:
         rows: with the link's key in ``__key0…``.
-        crosswalk: as ``normalise.link_rows`` gives it, of the same partition; None if empty.
+        crosswalk: as ``normalise.link_rows`` gives it of each chunk, of the same partition; None
+            if empty.
         plan: the rows' dataset.
         hop: which of the dataset's links to follow.
         spec: the type of user ids.
@@ -43,6 +45,9 @@ def follow(
     if crosswalk is None:
         end_orphans(rows, "no_link", name, plan, counts)
         return None, counts
+    last = hop == len(plan.links) - 1
+    # the same row may stand in several chunks
+    crosswalk = _to_users(crosswalk, spec) if last else crosswalk.unique()
     leads_to = crosswalk.group_by(keys).agg(pl.len().alias(_LEADS_TO))
     counted = rows.join(leads_to, on=keys, how="left", maintain_order="left")
     lost = counted.filter(pl.col(_LEADS_TO).is_null()).drop(_LEADS_TO)
@@ -58,14 +63,24 @@ def follow(
     led = counted.drop(_LEADS_TO).join(crosswalk, on=keys, how="inner")
     counts.copies += led.height - counted.height
     led = led.drop(keys)
-    if hop < len(plan.links) - 1:
+    if not last:
         return _with_next_key(led, plan.links[hop + 1][1], to_columns(len(link.to))), counts
-    made = cast_user_id(led[to_columns(1)[0]], spec)
-    if made.reasons is not None:
-        counts.quarantined += counted_reasons(made.reasons, f"{name}.{link.to[0]}")
-        led = led.filter(made.reasons.is_null())
-        made = cast_user_id(led[to_columns(1)[0]], spec)
-    return led.drop(to_columns(1)).with_columns(made.values.alias(USER_ID)), counts
+    counts.quarantined += counted_reasons(led[_UNFIT], f"{name}.{link.to[0]}")
+    return led.filter(pl.col(_UNFIT).is_null()).drop(_UNFIT), counts
+
+
+def _to_users(crosswalk: pl.DataFrame, spec: UserId) -> pl.DataFrame:
+    """The last crosswalk with ``USER_ID``, or with the reason why its target is none.
+
+    Cast before rows are counted: ``7`` and ``07`` may be one user.
+    """
+    (target,) = to_columns(1)
+    made = cast_user_id(crosswalk[target], spec)
+    users = crosswalk.drop(target).with_columns(
+        made.values.alias(USER_ID),
+        (pl.lit(None, pl.String) if made.reasons is None else made.reasons).alias(_UNFIT),
+    )
+    return users.unique()
 
 
 def _with_next_key(led: pl.DataFrame, following: Link, targets: list[str]) -> pl.DataFrame:
