@@ -41,11 +41,14 @@ def watched(as_json: bool) -> Iterator[None]:
         TimeElapsedColumn(),
         console=console,
     )
-    with bars, listening(_steps_as(bars)):
-        _tame_logs(logging.WARNING, console)
-        yield
-        for row in bars.task_ids:  # shares need not add up to 1 to the last bit
-            bars.update(row, completed=1)
+    try:
+        with bars, listening(_steps_as(bars)):
+            _tame_logs(logging.WARNING, console)
+            yield
+            for row in bars.task_ids:  # shares need not add up to 1 to the last bit
+                bars.update(row, completed=1)
+    finally:
+        logging.disable()  # Prefect tells what it still sends while it winds down
 
 
 def _steps_as(bars: Progress) -> Callable[[str, float], None]:
