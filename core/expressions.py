@@ -5,6 +5,8 @@ They are SQL expressions, read by Polars; a mapping is short for equalities join
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -12,17 +14,35 @@ from polars.exceptions import PolarsError
 
 from core.pipeline import Where
 
+_OVER_ROWS = {"Agg", "Correlation", "Explode", "Len", "Over", "Quantile"}
+"""Polars' names of what sees more rows than one: aggregates, windows, UNNEST, ROW_NUMBER."""
 
+
+@lru_cache(maxsize=1024)
 def formula(text: str) -> pl.Expr:
     """The expression that an SQL text says.
 
     Raises:
-        ValueError: where the text is no SQL expression.
+        ValueError: where the text is no SQL expression, or one over several rows: these may be
+            of several users.
     """
     try:
-        return pl.sql_expr(text)
+        expression = pl.sql_expr(text)
     except PolarsError as error:
         raise ValueError(f"{text!r} is no SQL expression: {str(error).splitlines()[0]}") from None
+    if _spans_rows(json.loads(expression.meta.serialize(format="json"))):
+        raise ValueError(f"{text!r} needs other rows than the one at hand; see `aggregate`")
+    return expression
+
+
+def _spans_rows(node: Any) -> bool:
+    """Whether an expression, as Polars writes it, has a node that reads or makes other rows."""
+    if isinstance(node, dict):
+        inner = (value for key, value in node.items() if key not in ("Column", "Literal"))
+        return not _OVER_ROWS.isdisjoint(node) or any(map(_spans_rows, inner))
+    if isinstance(node, list):
+        return any(map(_spans_rows, node))
+    return node in _OVER_ROWS
 
 
 def condition(where: Where) -> pl.Expr:

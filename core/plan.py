@@ -44,6 +44,12 @@ class DatasetPlan:
     late_names: tuple[str, ...]
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     """The resolved type of each column; filled by ``resolved``."""
+    late_types: Mapping[str, ColumnType] = field(default_factory=dict)
+    """Likewise of each of ``late_names``."""
+
+    def type_of(self, name: str) -> ColumnType | None:
+        """The resolved type of a column of its own, a link's or a lookup's; None for others."""
+        return self.types.get(name) or self.late_types.get(name)
 
     @property
     def is_reference(self) -> bool:

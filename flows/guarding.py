@@ -12,8 +12,9 @@ from core.records import RowCounts
 from flows.run_context import RunContext
 from flows.steps import advance
 from stage.partitions import PartitionReader
-from transforms.columns import BUCKET, CULPRIT, REASON, USER_ID
+from transforms.columns import BUCKET, CULPRIT, REASON, ROW, USER_ID
 from transforms.element_keys import match_columns
+from transforms.normalise import is_copied
 from transforms.settle import Read, settle
 
 _NOT_OF_THE_ROW = "user_held"
@@ -122,4 +123,5 @@ def _needed(entry: DatasetPlan, run: RunContext) -> list[str]:
         else:
             wanted.append(field.column or element)
     known = [*entry.types, *linked]
-    return [USER_ID, REASON, CULPRIT, *dict.fromkeys(w for w in wanted if w in known)]
+    marks = [USER_ID, REASON, CULPRIT, *([ROW] if is_copied(entry) else [])]
+    return [*marks, *dict.fromkeys(w for w in wanted if w in known)]

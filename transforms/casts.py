@@ -112,7 +112,7 @@ def resolve_type(column: Column, described: ColumnType) -> ColumnType:
         return declared
     precision = described.precision
     if described.kind == "decimal" and precision is not None and precision <= NUMBER_DIGITS:
-        return ColumnType("number")
+        return ColumnType("number", scale=described.scale)
     return described
 
 

@@ -11,6 +11,9 @@ REASON = "__reason"
 CULPRIT = "__column"
 """The column to blame for it (String), or null."""
 
+ROW = "__row"
+"""The row's number in its dataset, where one row may reach a user in several ways."""
+
 BUCKET = "__bucket"
 
 KEY = "__key"

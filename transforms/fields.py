@@ -12,7 +12,7 @@ from core.pipeline import FieldEntry
 from core.plan import DatasetPlan
 from core.records import ABSENT
 from core.shape import fields_of
-from core.values import Kind
+from core.values import ColumnType, Kind
 from transforms.element_keys import field_expression
 from transforms.encode import json_ready
 from transforms.lookup import FOUND
@@ -61,8 +61,10 @@ def fields_frame(rows: pl.DataFrame, entry: DatasetPlan, place: Sequence[str]) -
     if entry.is_aggregated:
         typed = _aggregated(rows, entry, place)
     else:
-        expressions = [field_expression(n, f).alias(_column(entry, n)) for n, f in fields.items()]
-        typed = rows.select(*place, *expressions, *_marks(rows, entry))
+        made_columns = {_column(entry, n): field_expression(n, f) for n, f in fields.items()}
+        made_columns |= _marks(rows, entry)
+        # with_columns first: a select of constants alone would give one row
+        typed = rows.with_columns(**made_columns).select(*place, *made_columns)
     made = Fields(typed.with_columns(pl.lit(value=True).alias(present_column(entry.name))))
     ready = []
     for name, declared in fields.items():
@@ -80,27 +82,27 @@ def _column(entry: DatasetPlan, field_name: str) -> str:
 
 def _kind(entry: DatasetPlan, name: str, declared: FieldEntry) -> Kind | None:
     """The kind of a field that is just a column; of others the dtype tells enough."""
-    if declared.aggregate in ("latest", "min", "max") and declared.of:
-        of = entry.types.get(declared.of)
-        return of.kind if of is not None else None
-    if declared.aggregate or declared.derive is not None or declared.constant is not None:
+    if declared.aggregate in ("latest", "min", "max"):
+        column = entry.type_of(declared.of or "")
+    elif declared.aggregate or declared.derive is not None or declared.constant is not None:
         return None
-    column = entry.types.get(declared.column or name)
+    else:
+        column = entry.type_of(declared.column or name)
     return column.kind if column is not None else None
 
 
-def _marks(rows: pl.DataFrame, entry: DatasetPlan) -> list[pl.Expr]:
-    marks = [
-        pl.col(FOUND + alias).alias(found_column(entry.name, alias))
+def _marks(rows: pl.DataFrame, entry: DatasetPlan) -> dict[str, pl.Expr]:
+    marks = {
+        found_column(entry.name, alias): pl.col(FOUND + alias)
         for alias in entry.dataset.lookups
         if FOUND + alias in rows.columns
-    ]
+    }
     if entry.dataset.cursor is not None:
-        marks.append(pl.col(entry.dataset.cursor).alias(cursor_column(entry.name)))
+        marks[cursor_column(entry.name)] = pl.col(entry.dataset.cursor)
     for name, declared in fields_of(entry.dataset).items():
         source = ABSENT + (declared.column or name)
         if source in rows.columns and declared.derive is None and declared.constant is None:
-            marks.append(pl.col(source).alias(ABSENT + _column(entry, name)))
+            marks[ABSENT + _column(entry, name)] = pl.col(source)
     return marks
 
 
@@ -113,7 +115,7 @@ def _aggregated(rows: pl.DataFrame, entry: DatasetPlan, place: Sequence[str]) ->
     fields = fields_of(entry.dataset)
     aggregates = {name: f for name, f in fields.items() if f.aggregate is not None}
     typed = rows.group_by(place, maintain_order=True).agg(
-        aggregate_expression(f).alias(name) for name, f in aggregates.items()
+        aggregate_expression(f, entry).alias(name) for name, f in aggregates.items()
     )
     for name, declared in fields.items():
         if declared.derive is not None:
@@ -123,7 +125,7 @@ def _aggregated(rows: pl.DataFrame, entry: DatasetPlan, place: Sequence[str]) ->
     return typed.select(*place, *(pl.col(name).alias(_column(entry, name)) for name in fields))
 
 
-def aggregate_expression(declared: FieldEntry) -> pl.Expr:
+def aggregate_expression(declared: FieldEntry, entry: DatasetPlan) -> pl.Expr:
     """The expression of an aggregated field, within a group of rows."""
     chosen = None
     if declared.where is not None:
@@ -136,13 +138,21 @@ def aggregate_expression(declared: FieldEntry) -> pl.Expr:
         return counted.cast(pl.Int64)
     values = _chosen(declared.of, chosen)
     if declared.aggregate == "sum":
-        return values.sum()
+        return _sum(values, entry.type_of(declared.of or ""))
     if declared.aggregate == "min":
         return values.min()
     if declared.aggregate == "max":
         return values.max()
     latest = _chosen(declared.by, chosen)
     return values.sort_by(latest, values, descending=True, nulls_last=True).first()
+
+
+def _sum(values: pl.Expr, of: ColumnType | None) -> pl.Expr:
+    if of is None or of.kind != "number":
+        return values.sum()
+    total = values.sort().sum()  # the sum of doubles depends on their order
+    # where the doubles stand for decimals, so does their sum; adding 0 makes -0 a 0
+    return total if of.scale is None else total.round(of.scale) + 0.0
 
 
 def _chosen(column: str | None, chosen: pl.Expr | None) -> pl.Expr:

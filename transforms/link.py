@@ -16,6 +16,7 @@ from transforms.normalise import counted_reasons, end_orphans, folded
 
 _LEADS_TO = "__leads_to"
 _UNFIT = "__unfit"
+_KNOWN = "__known"
 
 
 def follow(
@@ -45,47 +46,50 @@ def follow(
     if crosswalk is None:
         end_orphans(rows, "no_link", name, plan, counts)
         return None, counts
+    targets = to_columns(len(link.to))
     last = hop == len(plan.links) - 1
-    # the same row may stand in several chunks
-    crosswalk = _to_users(crosswalk, spec) if last else crosswalk.unique()
-    leads_to = crosswalk.group_by(keys).agg(pl.len().alias(_LEADS_TO))
+    # One target may be spelled in two ways, and the same row stand in several chunks: made equal
+    # before they are counted.
+    if last:
+        crosswalk = _to_users(crosswalk, spec)
+    else:
+        crosswalk = _to_keys(crosswalk, plan.links[hop + 1][1], targets)
+    leads_to = crosswalk.group_by(keys).agg(pl.len().alias(_LEADS_TO), pl.col(_KNOWN).any())
     counted = rows.join(leads_to, on=keys, how="left", maintain_order="left")
-    lost = counted.filter(pl.col(_LEADS_TO).is_null()).drop(_LEADS_TO)
+    found = pl.col(_KNOWN).fill_null(value=False)
+    lost = counted.filter(~found).drop(_LEADS_TO, _KNOWN)
     if lost.height:
         end_orphans(lost, "no_link", name, plan, counts)
+    counted = counted.filter(found)
     if link.cardinality == "one":
         ambiguous = counted.filter(pl.col(_LEADS_TO) > 1).height
         if ambiguous:
             counts.quarantined["ambiguous_link", name] += ambiguous
         counted = counted.filter(pl.col(_LEADS_TO) == 1)
-    else:
-        counted = counted.filter(pl.col(_LEADS_TO).is_not_null())
-    led = counted.drop(_LEADS_TO).join(crosswalk, on=keys, how="inner")
+    known = crosswalk.filter(pl.col(_KNOWN)).drop(_KNOWN)
+    led = counted.drop(_LEADS_TO, _KNOWN).join(known, on=keys, how="inner")
     counts.copies += led.height - counted.height
     led = led.drop(keys)
     if not last:
-        return _with_next_key(led, plan.links[hop + 1][1], to_columns(len(link.to))), counts
+        return led.rename(dict(zip(targets, key_columns(len(targets)), strict=True))), counts
     counts.quarantined += counted_reasons(led[_UNFIT], f"{name}.{link.to[0]}")
     return led.filter(pl.col(_UNFIT).is_null()).drop(_UNFIT), counts
 
 
 def _to_users(crosswalk: pl.DataFrame, spec: UserId) -> pl.DataFrame:
-    """The last crosswalk with ``USER_ID``, or with the reason why its target is none.
-
-    Cast before rows are counted: ``7`` and ``07`` may be one user.
-    """
+    """The last crosswalk with ``USER_ID``, or with the reason why its target is none."""
     (target,) = to_columns(1)
     made = cast_user_id(crosswalk[target], spec)
     users = crosswalk.drop(target).with_columns(
+        crosswalk[target].is_not_null().alias(_KNOWN),
         made.values.alias(USER_ID),
         (pl.lit(None, pl.String) if made.reasons is None else made.reasons).alias(_UNFIT),
     )
     return users.unique()
 
 
-def _with_next_key(led: pl.DataFrame, following: Link, targets: list[str]) -> pl.DataFrame:
-    keys = key_columns(len(targets))
-    return led.with_columns(
-        folded(pl.col(target), led.schema[target], following).alias(key)
-        for target, key in zip(targets, keys, strict=True)
-    ).drop(targets)
+def _to_keys(crosswalk: pl.DataFrame, following: Link, targets: list[str]) -> pl.DataFrame:
+    """A crosswalk with its targets as the next link compares them."""
+    keys = [folded(pl.col(t), crosswalk.schema[t], following).alias(t) for t in targets]
+    known = pl.all_horizontal(pl.col(t).is_not_null() for t in targets).alias(_KNOWN)
+    return crosswalk.with_columns(*keys, known).unique()

@@ -19,6 +19,20 @@ def lookup_table(rows: pl.DataFrame, key: str) -> tuple[pl.DataFrame, int]:
     return unique, known.height - unique.height
 
 
+def in_order(entry: DatasetPlan) -> list[str]:
+    """A dataset's lookups, each behind the one whose column it is joined on.
+
+    Those that wait for each other in a circle are left out.
+    """
+    ordered: list[str] = []
+    for _ in entry.dataset.lookups:
+        for alias, lookup in entry.dataset.lookups.items():
+            needs = lookup.on.partition(".")[0] if lookup.on in entry.late_names else ""
+            if alias not in ordered and (needs not in entry.dataset.lookups or needs in ordered):
+                ordered.append(alias)
+    return ordered
+
+
 def with_lookups(
     rows: pl.DataFrame,
     entry: DatasetPlan,
@@ -30,7 +44,8 @@ def with_lookups(
     Args:
         tables: reference rows by ``dataset:key``, as ``lookup_table`` makes them.
     """
-    for alias, lookup in entry.dataset.lookups.items():
+    for alias in in_order(entry):
+        lookup = entry.dataset.lookups[alias]
         wanted = [name for name in names if name.startswith(f"{alias}.")]
         if not wanted or wanted[0] in rows.columns:
             continue

@@ -29,6 +29,7 @@ from transforms.survivorship import survivor
 
 _TEXT = "__text"
 _ELEMENT = "__element."
+_EMPTY = {"null": "null", "list": "[]", "object": "{}"}
 
 
 def bodies(plan: Plan, settled: Settled, lookups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -51,7 +52,7 @@ def bodies(plan: Plan, settled: Settled, lookups: Mapping[str, pl.DataFrame]) ->
     secret = scope.parts(root, secret=True)
     if secret:
         owners = [name for name in scope.fields if _has_secrets(plan.datasets[name])]
-        has = pl.any_horizontal(pl.col(present_column(name)) for name in owners)
+        has = pl.any_horizontal(pl.lit(value=False), *map(_present, owners))
         text = pl.concat_str(pl.lit("{"), object_inner([user_id, *secret]))
         credential = pl.when(has).then(text)
     return scope.frame.select(
@@ -60,6 +61,10 @@ def bodies(plan: Plan, settled: Settled, lookups: Mapping[str, pl.DataFrame]) ->
         pl.concat_str(pl.lit("{"), body).alias("body"),
         credential.alias("credential"),
     )
+
+
+def _present(name: str) -> pl.Expr:
+    return pl.col(present_column(name))
 
 
 def _has_secrets(entry: DatasetPlan) -> bool:
@@ -96,7 +101,7 @@ class _Scope:
         made = fields_frame(self.rows[name], self.plan.datasets[name], place)
         self.fields[name] = made
         self._join(made.frame, matches, [match.column for match in matches])
-        present = pl.col(present_column(name)).fill_null(value=False)
+        present = _present(name).fill_null(value=False)
         self.frame = self.frame.with_columns(present)
 
     def _join_list(self, node: ListNode) -> None:
@@ -166,8 +171,7 @@ class _Scope:
         present = self._presence(node)
         if node.empty == "absent":
             return Part(name, text, is_text=True, present=present)
-        empty = "{}" if node.empty == "object" else "null"
-        value = pl.when(present).then(text).otherwise(pl.lit(empty))
+        value = pl.when(present).then(text).otherwise(pl.lit(_EMPTY.get(node.empty, "null")))
         return Part(name, value, is_text=True)
 
     def _presence(self, node: ObjectNode) -> pl.Expr:
@@ -175,7 +179,7 @@ class _Scope:
         present = []
         for name in dict.fromkeys(node.fed_by or _feeding(node)):
             if name in self.fields:
-                here = pl.col(present_column(name))
+                here = _present(name)
                 lookup = _only_lookup(node, self.plan.datasets[name]) if node.group_of else None
                 if lookup is not None:
                     here = here & pl.col(found_column(name, lookup))
@@ -199,9 +203,9 @@ def _elements(
         )
     )
     if entry.dataset.value is not None:
-        values, is_text = json_ready(
-            frame[entry.dataset.value], entry.types[entry.dataset.value].kind
-        )
+        value_type = entry.type_of(entry.dataset.value)
+        kind = value_type.kind if value_type is not None else None
+        values, is_text = json_ready(frame[entry.dataset.value], kind)
         value = pl.col(_TEXT) if is_text else scalar_text(pl.col(_TEXT))
         text = values.to_frame(_TEXT).select(value.fill_null("null").alias(_TEXT))
         return around.with_columns(text[_TEXT])
@@ -238,8 +242,7 @@ def _list_part(node: ListNode) -> Part:
     text = pl.concat_str(pl.lit("["), column, pl.lit("]"))
     if node.empty == "absent":
         return Part(node.name, text, is_text=True, present=column.is_not_null())
-    empty = {"null": "null", "object": "{}"}.get(node.empty, "[]")
-    return Part(node.name, text.fill_null(empty), is_text=True)
+    return Part(node.name, text.fill_null(_EMPTY.get(node.empty, "[]")), is_text=True)
 
 
 def _of_other_rows(

@@ -21,7 +21,7 @@ from core.plan import DatasetPlan
 from core.records import ABSENT, BAD_COLUMN, EMPTY, RowCounts
 from core.values import ColumnType
 from transforms.casts import Cast, cast, cast_user_id
-from transforms.columns import CULPRIT, REASON, USER_ID, key_columns, to_columns
+from transforms.columns import CULPRIT, REASON, ROW, USER_ID, key_columns, to_columns
 
 Hook = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -75,7 +75,7 @@ def led_to_user(
     column = plan.user_column
     assert column is not None
     if plan.types[column].kind == "array":
-        rows = _exploded(rows, column, plan.types[column], counts)
+        rows = _exploded(_numbered(rows, counts), column, plan.types[column], counts)
         ids = rows[column + _ITEM]
         rows = rows.drop(column + _ITEM)
     else:
@@ -96,6 +96,8 @@ def keyed(rows: pl.DataFrame, plan: DatasetPlan, counts: RowCounts) -> pl.DataFr
     """The rows with the key of their first link; rows without a key end here, in ``counts``."""
     link = plan.links[0][1]
     names = key_columns(len(plan.first_key))
+    if is_copied(plan):
+        rows = _numbered(rows, counts)
     for name, column in zip(names, plan.first_key, strict=True):
         if plan.types[column].kind == "array":
             rows = _exploded(rows, column, plan.types[column], counts)
@@ -118,11 +120,13 @@ def link_rows(rows: pl.DataFrame, name: str, link: Link, plan: DatasetPlan) -> p
 
     Returns:
         Columns ``__key0…``, ``__to0…`` and ``link.column`` for each of the link's columns;
-        distinct rows without nulls in keys and targets.
+        distinct rows of the chunk, without nulls in keys and targets. A row that can't be used
+        may lead to another: it stands there with null targets, so that its key is not taken for
+        one that leads to a single user.
     """
-    rows = rows.filter(pl.col(REASON).is_null())
+    bad = pl.col(REASON).is_not_null()
     if link.where is not None:
-        rows = rows.filter(condition(link.where).fill_null(value=False))
+        rows = rows.filter(condition(link.where).fill_null(bad))
     keys, targets = key_columns(len(link.from_)), to_columns(len(link.to))
     for column, name_out in zip([*link.from_, *link.to], [*keys, *targets], strict=True):
         folding = link if name_out in keys else None
@@ -134,8 +138,14 @@ def link_rows(rows: pl.DataFrame, name: str, link: Link, plan: DatasetPlan) -> p
             made = folded(pl.col(column), rows.schema[column], folding)
             rows = rows.with_columns(made.alias(name_out))
     brought = [pl.col(column).alias(f"{name}.{column}") for column in link.columns]
-    made_rows = rows.select(*keys, *targets, *brought)
-    return made_rows.drop_nulls([*keys, *targets]).unique(maintain_order=True)
+    unusable = pl.when(~bad)
+    made_rows = rows.filter(bad | pl.all_horizontal(pl.col(t).is_not_null() for t in targets))
+    made_rows = made_rows.select(
+        *keys,
+        *(unusable.then(pl.col(t)).alias(t) for t in targets),
+        *(unusable.then(b) for b in brought),
+    )
+    return made_rows.drop_nulls(keys).unique(maintain_order=True)
 
 
 def _typed(
@@ -231,6 +241,18 @@ def folded(key: pl.Expr, dtype: pl.DataType, link: Link | None) -> pl.Expr:
     if link is not None and link.case_insensitive:
         return text.str.strip_chars().str.normalize("NFC").str.to_lowercase()
     return text
+
+
+def is_copied(plan: DatasetPlan) -> bool:
+    """Whether one row of a dataset may reach several users, or a user in several ways."""
+    columns = plan.first_key if plan.links else filter(None, [plan.user_column])
+    by_links = any(link.cardinality == "many" for _, link in plan.links)
+    return by_links or any(plan.types[column].kind == "array" for column in columns)
+
+
+def _numbered(rows: pl.DataFrame, counts: RowCounts) -> pl.DataFrame:
+    """The rows with ``ROW``; ``counts`` has the rows of all chunks so far, this one included."""
+    return rows.with_columns((counts.rows - 1 - pl.int_range(pl.len())).alias(ROW))
 
 
 def _exploded(

@@ -11,14 +11,15 @@ from dataclasses import replace
 import polars as pl
 
 from core.errors import ConfigError
-from core.expressions import condition, formula, type_problem
-from core.pipeline import USER_ID_COLUMN, FieldEntry, UserId
+from core.expressions import condition, type_problem
+from core.pipeline import USER_ID_COLUMN, FieldEntry, UserId, Where
 from core.plan import DatasetPlan, Plan
 from core.shape import Leaf, ListNode, ObjectNode, fields_of
 from core.values import ColumnType
 from transforms.casts import resolve_type, typed_dtype
 from transforms.element_keys import field_expression
 from transforms.fields import aggregate_expression
+from transforms.lookup import in_order
 
 Schema = dict[str, pl.DataType]
 
@@ -38,11 +39,16 @@ def resolved(plan: Plan, described: Mapping[str, Mapping[str, ColumnType]]) -> P
         name: replace(entry, types=_types(entry, described[name]))
         for name, entry in plan.datasets.items()
     }
-    whole = replace(plan, datasets=datasets)
+    whole = replace(plan, datasets={n: _with_late_types(e, datasets) for n, e in datasets.items()})
+    datasets = dict(whole.datasets)
     schemas = {name: schema_of(whole, name) for name in datasets}
     problems = []
     for entry in datasets.values():
         problems += [f"datasets → {entry.name}: {p}" for p in _dataset(whole, entry, schemas)]
+    for name, link in plan.pipeline.links.items():
+        if link.where is not None:
+            wrong = _condition("where", link.where, schemas[link.dataset])
+            problems += [f"links → {name} → {problem}" for problem in wrong]
     problems += [f"survivorship → {p}" for p in _survivorship(whole.shape.root, schemas, whole)]
     if problems:
         raise ConfigError(problems)
@@ -57,16 +63,9 @@ def user_id_dtype(spec: UserId) -> pl.DataType:
 def schema_of(plan: Plan, name: str) -> Schema:
     """All columns that a dataset's expressions may use, with their types in frames."""
     entry = plan.datasets[name]
-    schema: Schema = {column: typed_dtype(t) for column, t in entry.types.items()}
+    types = {**entry.types, **entry.late_types}
+    schema: Schema = {column: typed_dtype(t) for column, t in types.items()}
     schema[USER_ID_COLUMN] = user_id_dtype(plan.pipeline.profile.user_id)
-    for use in entry.late_names:
-        prefix, _, column = use.partition(".")
-        origin = (
-            plan.pipeline.links[prefix].dataset
-            if prefix in dict(entry.links)
-            else entry.dataset.lookups[prefix].dataset
-        )
-        schema[use] = typed_dtype(plan.datasets[origin].types[column])
     return schema
 
 
@@ -84,50 +83,83 @@ def _types(entry: DatasetPlan, described: Mapping[str, ColumnType]) -> dict[str,
     return types
 
 
+def _with_late_types(entry: DatasetPlan, datasets: Mapping[str, DatasetPlan]) -> DatasetPlan:
+    types = {}
+    for use in entry.late_names:
+        prefix, _, column = use.partition(".")
+        link = dict(entry.links).get(prefix)
+        origin = link.dataset if link is not None else entry.dataset.lookups[prefix].dataset
+        types[use] = datasets[origin].types[column]
+    return replace(entry, late_types=types)
+
+
 def _dataset(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) -> Iterator[str]:
     schema = schemas[entry.name]
     if entry.dataset.where is not None:
-        problem = type_problem(condition(entry.dataset.where), schema)
-        if problem is not None:
-            yield f"where: {problem}"
+        yield from _condition("where", entry.dataset.where, schema)
     yield from _key_types(plan, entry, schemas)
-    fields: Schema = {}
-    for name, declared in fields_of(entry.dataset).items():
-        expression = _typed_field(name, declared, entry)
-        if isinstance(expression, str):
-            yield f"fields → {name}: {expression}"
-            continue
-        if expression is None:
-            continue
-        problem = type_problem(expression, schema)
-        if problem is not None:
-            yield f"fields → {name}: {problem}"
-            continue
-        fields[name] = pl.DataFrame(schema=schema).select(expression.alias(name)).schema[name]
-    if entry.is_aggregated:
-        for name, declared in fields_of(entry.dataset).items():
-            if declared.derive is not None:
-                problem = type_problem(formula(declared.derive), fields)
-                if problem is not None:
-                    yield f"fields → {name}: {problem}; it may use the fields before it"
-                    continue
-                derived = pl.DataFrame(schema=fields).select(formula(declared.derive).alias(name))
-                fields[name] = derived.schema[name]
+    yield from _fields(entry, schema)[1]
     for order in [*entry.dataset.order_by, *entry.dataset.primary_key]:
         if order.split()[0] not in schema:
             yield f"there is no column {order.split()[0]!r}"
 
 
-def _typed_field(name: str, declared: FieldEntry, entry: DatasetPlan) -> pl.Expr | str | None:
-    if declared.aggregate is not None:
-        of = entry.types.get(declared.of or "")
+def _condition(place: str, where: Where, schema: Schema) -> Iterator[str]:
+    found = _outcome(condition(where), schema)
+    if isinstance(found, str):
+        yield f"{place}: {found}"
+    elif found not in (pl.Boolean, pl.Null):
+        yield f"{place}: it gives {found}, not true or false"
+
+
+def _outcome(expression: pl.Expr, schema: Schema) -> pl.DataType | str:
+    """The type that an expression gives, or why it can't."""
+    problem = type_problem(expression, schema)
+    if problem is not None:
+        return problem
+    return pl.DataFrame(schema=schema).select(expression.alias("_")).schema["_"]
+
+
+def _fields(entry: DatasetPlan, schema: Schema) -> tuple[Schema, list[str]]:
+    """The types of a dataset's fields, and what is wrong with them."""
+    fields: Schema = {}
+    problems: list[str] = []
+    for name, declared in fields_of(entry.dataset).items():
+        columns = fields if entry.is_aggregated and declared.derive is not None else schema
+        found = _field(name, declared, entry, columns)
+        if isinstance(found, str):
+            hint = "; it may use the fields before it" if columns is fields else ""
+            problems.append(f"fields → {name}: {found}{hint}")
+        else:
+            fields[name] = found
+    return fields, problems
+
+
+def _field(
+    name: str, declared: FieldEntry, entry: DatasetPlan, columns: Schema
+) -> pl.DataType | str:
+    if declared.aggregate is None:
+        found = _outcome(field_expression(name, declared), columns)
+    else:
+        of = entry.type_of(declared.of or "")
         if declared.aggregate == "sum" and of is not None:
             if of.kind not in _SUMMABLE or (of.kind == "decimal" and of.scale is None):
                 return f"{declared.of!r} can't be added up as {of}; for a decimal say its `scale`"
-        return aggregate_expression(declared)
-    if entry.is_aggregated:
-        return None
-    return field_expression(name, declared)
+        for problem in _condition("where", declared.where or {}, columns):
+            return problem
+        found = _outcome(aggregate_expression(declared, entry), columns)
+    if isinstance(found, str) or _is_writable(found):
+        return found
+    return f"it gives {found}, which has no form in JSON; CAST it to VARCHAR"
+
+
+def _is_writable(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.Datetime):
+        return dtype.time_zone is not None
+    if isinstance(dtype, pl.List):
+        return dtype.inner in (pl.String, pl.Boolean) or dtype.inner.is_integer()
+    plain = (pl.String, pl.Boolean, pl.Date, pl.Decimal, pl.Null)
+    return dtype in plain or dtype.is_integer() or dtype.is_float()
 
 
 def _key_types(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) -> Iterator[str]:
@@ -143,10 +175,12 @@ def _key_types(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) ->
                     f"{there}; declare the type of one of them in `columns`"
                 )
         columns, holder = link.to, crosswalk
+    for alias in entry.dataset.lookups.keys() - in_order(entry):
+        yield f"lookup {alias}: it waits for its own column"
     for lookup in entry.dataset.lookups.values():
         other = plan.datasets[lookup.dataset]
-        on, key = entry.types[lookup.on], other.types[lookup.key]
-        if typed_dtype(on) != typed_dtype(key):
+        on, key = entry.type_of(lookup.on), other.types[lookup.key]
+        if on is None or typed_dtype(on) != typed_dtype(key):
             yield f"lookup on {lookup.on}: it is {on}, {other.name}.{lookup.key} is {key}"
     for parent in entry.parent_datasets:
         for match in entry.matches:
@@ -174,24 +208,26 @@ def _key_kind(column: ColumnType) -> str:
 
 def _survivorship(node: ObjectNode, schemas: Mapping[str, Schema], plan: Plan) -> Iterator[str]:
     for item in node.items.values():
-        if isinstance(item, ObjectNode):
+        if isinstance(item, ListNode):
+            yield from _survivorship(item.element, schemas, plan)
+        elif isinstance(item, ObjectNode):
             yield from _survivorship(item, schemas, plan)
-        elif isinstance(item, Leaf) and len(item.feeds) > 1:
-            types = {
-                str(
-                    pl.DataFrame(schema=schemas[name])
-                    .select(
-                        field_expression(path, fields_of(plan.datasets[name].dataset)[path]).alias(
-                            "v"
-                        )
-                    )
-                    .schema["v"]
-                )
-                for name, path in item.feeds
-            }
-            if len(types) > 1:
-                path = ".".join((*node.path, item.name))
-                given = " and ".join(sorted(types))
-                yield f"{path}: its sources give {given}; a field has one type"
-        elif isinstance(item, ListNode):
-            continue
+        elif (path := ".".join((*node.path, item.name))) in plan.pipeline.survivorship:
+            yield from _one_type(f"{path}: its sources give", _fed(item, schemas, plan))
+            if plan.pipeline.survivorship[path].policy == "latest":
+                cursors = {
+                    schemas[name][cursor]
+                    for name, _ in item.feeds
+                    if (cursor := plan.datasets[name].dataset.cursor) is not None
+                }
+                yield from _one_type(f"{path}: the cursors of its sources are", cursors)
+
+
+def _fed(leaf: Leaf, schemas: Mapping[str, Schema], plan: Plan) -> set[pl.DataType]:
+    fields = [_fields(plan.datasets[name], schemas[name])[0].get(path) for name, path in leaf.feeds]
+    return {found for found in fields if found is not None}
+
+
+def _one_type(what: str, types: set[pl.DataType]) -> Iterator[str]:
+    if len(types) > 1:
+        yield f"{what} {' and '.join(sorted(map(str, types)))}; they must be of one type"

@@ -14,7 +14,7 @@ import polars as pl
 from core.expressions import condition
 from core.plan import DatasetPlan, Plan
 from core.records import RowCounts
-from transforms.columns import BUCKET, CULPRIT, REASON, USER_ID
+from transforms.columns import BUCKET, CULPRIT, REASON, ROW, USER_ID
 from transforms.element_keys import element_keys, match_columns
 from transforms.lookup import with_lookups
 from transforms.normalise import reasons_in
@@ -23,6 +23,7 @@ Read = Callable[[str], pl.DataFrame | None]
 """Gives a dataset's rows of the buckets at hand; the anchor's with ``BUCKET``."""
 
 _FOUND = "__found"
+_CUT = "__cut"
 
 
 @dataclass
@@ -40,34 +41,59 @@ class Settled:
 
 def settle(plan: Plan, read: Read, lookups: Mapping[str, pl.DataFrame]) -> Settled | None:
     """Where the rows of some buckets end; None where the buckets have no user and no row."""
-    anchor_rows = read(plan.anchor.name)
     counts = {entry.name: RowCounts() for entry in plan.placed}
-    everyone = _everyone(anchor_rows)
+    given: dict[str, pl.DataFrame] = {}
+    for entry in plan.placed:
+        if (found := read(entry.name)) is not None:
+            found = with_lookups(found, entry, lookups, entry.late_names)
+            given[entry.name] = _chosen(_each_once(found, entry, counts), entry, counts)
+    everyone = _everyone(given.get(plan.anchor.name))
     rows: dict[str, pl.DataFrame] = {}
     holds: list[pl.DataFrame] = []
     for entry in plan.placed:
-        given = anchor_rows if entry is plan.anchor else read(entry.name)
-        must = entry.dataset.required or entry is plan.anchor
-        if given is not None:
-            given = with_lookups(given, entry, lookups, entry.late_names)
-            good, unfit = _fit(given, entry, everyone, counts[entry.name])
+        there: list[pl.DataFrame] = []
+        if entry.name in given:
+            good, unfit = _fit(given[entry.name], entry, everyone, counts[entry.name])
             rows[entry.name] = good
-            if must:
-                holds.append(unfit)
-        if must and everyone is not None:
-            there = [*([rows[entry.name]] if given is not None else []), *holds[-1:]]
-            holds.append(_missing(everyone, there, entry))
+            there = [good, unfit]
+        if everyone is not None and (entry.dataset.required or entry is plan.anchor):
+            holds += [*there[1:], _missing(everyone, there, entry)]
     if everyone is None:
         return None if not rows else Settled(_nobody(plan), _nobody(plan), {}, counts)
     held = _held(everyone, holds)
     users = everyone.join(held.select(USER_ID), on=USER_ID, how="anti").sort(USER_ID)
+    cut: dict[str, pl.DataFrame] = {}
     for entry in plan.placed:
         if entry.name in rows:
             kept = _of_users(rows[entry.name], held, counts[entry.name])
-            kept = _in_elements(kept, entry, plan, rows, counts[entry.name])
-            rows[entry.name] = _ordered(kept, entry, counts[entry.name])
+            kept, beyond = _in_elements(kept, entry, plan, rows, cut, counts[entry.name])
+            rows[entry.name], left_out = _ordered(kept, entry, counts[entry.name])
+            cut[entry.name] = pl.concat([*beyond, *left_out]) if beyond or left_out else kept[:0]
             counts[entry.name].placed += rows[entry.name].height
     return Settled(users, held, rows, counts)
+
+
+def _each_once(
+    rows: pl.DataFrame, entry: DatasetPlan, counts: Mapping[str, RowCounts]
+) -> pl.DataFrame:
+    """The rows, each once for each user whom it reached with the same columns brought along."""
+    if ROW not in rows.columns:
+        return rows
+    once = rows.unique([USER_ID, ROW, *_brought(entry)], maintain_order=True).drop(ROW)
+    counts[entry.name].copies -= rows.height - once.height
+    return once
+
+
+def _chosen(
+    rows: pl.DataFrame, entry: DatasetPlan, counts: Mapping[str, RowCounts]
+) -> pl.DataFrame:
+    """The rows that the condition on the user, a link's or a lookup's column leaves."""
+    if entry.late_where is None:
+        return rows
+    keep = condition(entry.late_where).fill_null(value=False) | pl.col(REASON).is_not_null()
+    if (kept := rows.filter(keep)).height < rows.height:
+        counts[entry.name].filtered["where"] += rows.height - kept.height
+    return kept
 
 
 def _everyone(anchor: pl.DataFrame | None) -> pl.DataFrame | None:
@@ -111,10 +137,6 @@ def _fit(
     if known[REASON].null_count() < known.height:
         quarantine(known.filter(pl.col(REASON).is_not_null()), None, "")
         known = known.filter(pl.col(REASON).is_null())
-    if entry.late_where is not None:
-        keep = condition(entry.late_where).fill_null(value=False)
-        counts.filtered["where"] += known.height - (kept := known.filter(keep)).height
-        known = kept
     for columns in _unique_over(entry):
         twice = pl.struct(columns).is_duplicated()
         quarantine(known.filter(twice), "duplicate", ",".join(columns[1:]))
@@ -128,13 +150,16 @@ def _unique_over(entry: DatasetPlan) -> list[list[str]]:
 
     A row that a link copied to a user by two ways counts as two, told apart by what it brought.
     """
-    brought = [f"{name}.{column}" for name, link in entry.links for column in link.columns]
     unique = []
     if entry.dataset.primary_key:
-        unique.append([USER_ID, *entry.dataset.primary_key, *brought])
+        unique.append([USER_ID, *entry.dataset.primary_key, *_brought(entry)])
     if not (entry.is_list or entry.is_aggregated or entry.dataset.order_by):
         unique.append([USER_ID, *match_columns(entry)])
     return unique
+
+
+def _brought(entry: DatasetPlan) -> list[str]:
+    return [f"{name}.{column}" for name, link in entry.links for column in link.columns]
 
 
 def _missing(everyone: pl.DataFrame, there: list[pl.DataFrame], entry: DatasetPlan) -> pl.DataFrame:
@@ -165,21 +190,30 @@ def _in_elements(
     entry: DatasetPlan,
     plan: Plan,
     settled: Mapping[str, pl.DataFrame],
+    cut: Mapping[str, pl.DataFrame],
     counts: RowCounts,
-) -> pl.DataFrame:
-    """The rows whose element of the list around their place exists, and exists once."""
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """The rows whose element of the list around their place exists, and exists once.
+
+    Beside them those whose element a limit left out, if any: they are left out with it.
+    """
     if not entry.matches:
-        return rows
+        return rows, []
     columns = [USER_ID, *match_columns(entry)]
     parents = [
-        element_keys(settled[name], plan.datasets[name], entry.matches, columns)
+        element_keys(frames[name], plan.datasets[name], entry.matches, columns).with_columns(
+            pl.lit(frames is cut).alias(_CUT)
+        )
         for name in entry.parent_datasets
         if name in settled
+        for frames in (settled, cut)
     ]
     if not parents:
-        found = rows.with_columns(pl.lit(None, pl.UInt32).alias(_FOUND))
+        found = rows.with_columns(
+            pl.lit(None, pl.UInt32).alias(_FOUND), pl.lit(value=False).alias(_CUT)
+        )
     else:
-        elements = pl.concat(parents).group_by(columns).agg(pl.len().alias(_FOUND))
+        elements = pl.concat(parents).group_by(columns).agg(pl.len().alias(_FOUND), pl.any(_CUT))
         found = rows.join(elements, on=columns, how="left", maintain_order="left")
     lost = found.filter(pl.col(_FOUND).is_null()).height
     if lost and entry.dataset.orphans == "filter":
@@ -189,22 +223,31 @@ def _in_elements(
     several = found.filter(pl.col(_FOUND) > 1).height
     if several:
         counts.quarantined["ambiguous_element", ",".join(match_columns(entry))] += several
-    return found.filter(pl.col(_FOUND) == 1).drop(_FOUND)
+    found = found.filter(pl.col(_FOUND) == 1)
+    beyond = found.filter(pl.col(_CUT)).drop(_FOUND, _CUT)
+    if beyond.height:
+        counts.filtered["limit"] += beyond.height
+    return found.filter(~pl.col(_CUT)).drop(_FOUND, _CUT), [beyond] if beyond.height else []
 
 
-def _ordered(rows: pl.DataFrame, entry: DatasetPlan, counts: RowCounts) -> pl.DataFrame:
+def _ordered(
+    rows: pl.DataFrame, entry: DatasetPlan, counts: RowCounts
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """The rows in their final order; of an object's rows the first, of a list's the first few.
+
+    Beside them the rows that are left out, if any.
 
     The order is total: what ``order_by`` and the primary key leave open, all columns decide, so
     that it never depends on the order of arrival.
     """
     if entry.is_aggregated or not (entry.is_list or entry.dataset.order_by):
-        return rows
+        return rows, []
     place = [USER_ID, *match_columns(entry)]
     wanted = [order.split() for order in entry.dataset.order_by]
     by = [*place, *(words[0] for words in wanted)]
     descending = [False] * len(place) + [words[-1] == "desc" for words in wanted]
-    rest = entry.dataset.primary_key or sorted(rows.columns)
+    rest = [*entry.dataset.primary_key, *_brought(entry)]
+    rest = rest if entry.dataset.primary_key else sorted(rows.columns)
     ties = [column for column in rest if column not in by]
     rows = rows.sort(
         [*by, *ties],
@@ -214,9 +257,10 @@ def _ordered(rows: pl.DataFrame, entry: DatasetPlan, counts: RowCounts) -> pl.Da
     )
     limit = entry.dataset.limit if entry.is_list else 1
     if limit is None:
-        return rows
-    kept = rows.filter(pl.int_range(pl.len()).over(place) < limit)
-    if kept.height < rows.height:
-        why = "limit" if entry.is_list else "not_first"
-        counts.filtered[why] += rows.height - kept.height
-    return kept
+        return rows, []
+    first = rows.select(pl.int_range(pl.len()).over(place) < limit).to_series()
+    if first.all():
+        return rows, []
+    left_out = rows.filter(~first)
+    counts.filtered["limit" if entry.is_list else "not_first"] += left_out.height
+    return rows.filter(first), [left_out]

@@ -49,7 +49,7 @@ def test_typed_dtype(target: ColumnType, dtype: pl.DataType) -> None:
     ("options", "described", "expected"),
     [
         ({}, ColumnType("integer"), ColumnType("integer")),
-        ({}, ColumnType("decimal", 15, 2), ColumnType("number")),
+        ({}, ColumnType("decimal", 15, 2), ColumnType("number", scale=2)),
         ({}, ColumnType("decimal", 16, 2), ColumnType("decimal", 16, 2)),
         ({}, ColumnType("decimal"), ColumnType("decimal")),
         ({}, ColumnType("timestamp", zoned=True), ColumnType("timestamp", zoned=True)),
