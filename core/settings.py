@@ -47,6 +47,13 @@ class Settings(BaseSettings):
         validation_alias="PREFETCH_SOURCE_THREADS",
         description="How many sources are read side by side.",
     )
+    keyed_users: int = Field(
+        20_000,
+        ge=0,
+        validation_alias="PREFETCH_KEYED_USERS",
+        description="Up to how many users a backfill asks the sources for by key; for more it "
+        "reads whole tables.",
+    )
     load_threads: int = Field(
         default_factory=lambda: min(4, _cores()),
         ge=1,

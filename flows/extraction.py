@@ -100,7 +100,7 @@ class _Router:
         else:
             spec = self._run.plan.pipeline.profile.user_id
             led = led_to_user(rows, self._entry, spec, counts)
-            self._rows.append(led, bucket_of(self._run, led))
+            self._rows.append(*self._run.scope.rows(led, bucket_of(self._run, led), counts))
 
 
 def partition_of(rows: pl.DataFrame, partitions: int) -> pl.Series:

@@ -39,8 +39,10 @@ def link_dataset(run: RunContext, entry: DatasetPlan) -> RowCounts:
                 counts += ended
                 if led is None:
                     continue
-                partition = bucket_of(run, led) if last else partition_of(led, run.stage.partitions)
-                file.append(led, partition)
+                if last:
+                    file.append(*run.scope.rows(led, bucket_of(run, led), counts))
+                else:
+                    file.append(led, partition_of(led, run.stage.partitions))
         run.stage.remove("keyed", entry.name, str(hop))
     advance("link", 1 / sum(bool(each.links) for each in run.plan.placed))
     return counts

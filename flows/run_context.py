@@ -17,6 +17,7 @@ from stage.folder import Stage
 from store.client import Timeouts
 from store.keys import Keys
 from transforms.normalise import Hook
+from transforms.scope import EVERYONE, Scope
 
 
 @dataclass
@@ -24,7 +25,8 @@ class RunContext:
     """One run of a pipeline.
 
     ``redis_run_id`` is the server process that preflight met: what another one holds is not to be
-    trusted. ``lookups`` are filled once the reference datasets are staged.
+    trusted. ``scope`` is known before the first row is staged; ``lookups`` are filled once the
+    reference datasets are.
     """
 
     plan: Plan
@@ -34,6 +36,7 @@ class RunContext:
     stage: Stage
     epoch: int
     redis_run_id: str | None = None
+    scope: Scope = EVERYONE
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     @property

@@ -1,0 +1,183 @@
+"""Select: the users that a backfill is about, found in the sources where that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from connectors.base import Connector
+from core.entries import Column
+from core.errors import ConfigError
+from core.plan import DatasetPlan
+from core.records import ChangeFilter, RowCounts
+from core.selection import Selection
+from flows.keyed import Chain, KeyedReader, nobody
+from flows.opening import Snapshots
+from flows.run_context import RunContext
+from transforms.casts import cast, cast_user_id
+from transforms.columns import USER_ID, key_columns
+from transforms.normalise import folded, keyed, led_to_user, link_rows
+from transforms.scope import EVERYONE, Scope
+
+
+def check_selection(run: RunContext, selection: Selection) -> None:
+    """Does nothing where the selection names what the pipeline file has.
+
+    Raises:
+        ConfigError: it does not, or a user id is none.
+    """
+    pipeline = run.plan.pipeline
+    if selection.link is not None and selection.link not in pipeline.links:
+        known = ", ".join(sorted(pipeline.links)) or "none"
+        raise ConfigError(f"selection: there is no link {selection.link!r}; there are: {known}")
+    if selection.source is not None and selection.source not in pipeline.sources:
+        known = ", ".join(sorted(pipeline.sources))
+        raise ConfigError(f"selection: there is no source {selection.source!r}; there are: {known}")
+    beyond = [bucket for bucket in selection.buckets if not 0 <= bucket < run.buckets]
+    if beyond:
+        raise ConfigError(f"selection: buckets go from 0 to {run.buckets - 1}, not {beyond[0]}")
+    if selection.changed_since is not None and not any(
+        entry.dataset.cursor for entry in run.plan.datasets.values()
+    ):
+        raise ConfigError("selection: no dataset of the pipeline file has a `cursor`")
+
+
+def scope_of(run: RunContext, selection: Selection, snapshots: Snapshots) -> Scope:
+    """The users that are selected, asked for in the open sources where that is needed.
+
+    Raises:
+        ConfigError: a user id or key does not fit, or a file can't be read.
+        SourceError: as the connector raises it.
+    """
+    if selection.everyone:
+        return EVERYONE
+    if selection.buckets:
+        return Scope(buckets=frozenset(selection.buckets))
+    finder = _Finder(run, snapshots.connectors)
+    if selection.users or selection.users_file is not None:
+        ids = selection.users
+        return Scope(_cast(run, ids if ids else _ids_in(selection.users_file)))
+    if selection.link is not None:
+        return Scope(finder.by_key(selection.link, selection.keys))
+    if selection.source is not None:
+        return Scope(finder.by_source(selection.source))
+    assert selection.changed_since is not None
+    until = selection.changed_until
+    spans = {
+        name: (selection.changed_since, until or as_of) for name, as_of in snapshots.as_of.items()
+    }
+    return Scope(finder.changed(spans))
+
+
+def changed_scope(
+    run: RunContext, snapshots: Snapshots, spans: Mapping[str, tuple[datetime, datetime]]
+) -> Scope:
+    """The users with rows that changed, by each source's span of time."""
+    return Scope(_Finder(run, snapshots.connectors).changed(spans))
+
+
+def _ids_in(file: Path | None) -> tuple[str, ...]:
+    assert file is not None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{file}: can't read the user ids: {reason}") from None
+    return tuple(line for line in map(str.strip, lines) if line)
+
+
+def _cast(run: RunContext, ids: tuple[str, ...]) -> pl.DataFrame:
+    made = cast_user_id(pl.Series(USER_ID, ids, dtype=pl.String), run.plan.pipeline.profile.user_id)
+    if made.reasons is not None and made.reasons.null_count() < len(ids):
+        place = made.reasons.is_not_null().arg_max() or 0
+        raise ConfigError(
+            f"selection: user id number {place + 1} does not fit profile.user_id of the "
+            f"pipeline file ({made.reasons[place]})"
+        )
+    return made.values.alias(USER_ID).drop_nulls().unique(maintain_order=True).to_frame()
+
+
+class _Finder:
+    """Finds users by what leads to them."""
+
+    def __init__(self, run: RunContext, connectors: Mapping[str, Connector]) -> None:
+        self._run, self._plan, self._connectors = run, run.plan, connectors
+        self._reader = KeyedReader(run, connectors)
+
+    def by_key(self, link: str, keys: tuple[str, ...]) -> pl.DataFrame:
+        """All users that a link leads to from some keys, over the links that follow it."""
+        chain = self._chain_from(link)
+        first = self._plan.pipeline.links[link]
+        entry = self._plan.datasets[first.dataset]
+        if len(first.from_) != 1:
+            raise ConfigError(f"selection: link {link} has a key of several columns")
+        column = entry.types[first.from_[0]]
+        kind = column.item or column.kind
+        texts = pl.Series(keys, dtype=pl.String)
+        if kind == "integer":
+            made = cast(texts, Column(), column, column, None)
+            if made.reasons is not None:
+                raise ConfigError(f"selection: the keys of link {link} are integers")
+            texts = made.values
+        name = key_columns(1)[0]
+        folding = pl.DataFrame({"k": texts})
+        frame = folding.select(folded(pl.col("k"), folding.schema["k"], first).alias(name))
+        return self._reader.users_of_keys(chain, frame.unique(maintain_order=True))
+
+    def by_source(self, source: str) -> pl.DataFrame:
+        """All users that rows of a source lead to."""
+        found = [nobody(self._run)]
+        for entry in self._plan.placed:
+            if entry.source == source:
+                for rows in self._reader.all_rows(entry):
+                    found.append(self._users_of(entry, rows))
+        return _together(found)
+
+    def changed(self, spans: Mapping[str, tuple[datetime, datetime]]) -> pl.DataFrame:
+        """All users whose documents rows with a cursor in their source's span may change."""
+        found = [nobody(self._run)]
+        for entry in self._plan.datasets.values():
+            if entry.dataset.cursor is None or entry.source not in spans:
+                continue
+            change = ChangeFilter(entry.dataset.cursor, *spans[entry.source])
+            for rows in self._reader.changed_rows(entry, change):
+                if rows.height:
+                    found += self._touched_by(entry, rows)
+        return _together(found)
+
+    def _touched_by(self, entry: DatasetPlan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """The users of rows themselves, of those that rows link, and that look rows up."""
+        if not entry.is_reference:
+            yield self._users_of(entry, rows)
+        for name, link in self._plan.links_from(entry.name).items():
+            led = link_rows(rows, name, link, entry)
+            keys = led.select(key_columns(len(link.from_))).drop_nulls().unique()
+            yield self._reader.users_of_keys(self._chain_from(name), keys)
+        for other in self._plan.placed:
+            for lookup in other.dataset.lookups.values():
+                if lookup.dataset == entry.name:
+                    for using in self._reader.rows_of_column(other, lookup.on, rows[lookup.key]):
+                        yield self._users_of(other, using)
+
+    def _users_of(self, entry: DatasetPlan, rows: pl.DataFrame) -> pl.DataFrame:
+        if not entry.links:
+            led = led_to_user(rows, entry, self._plan.pipeline.profile.user_id, RowCounts())
+            return led.select(USER_ID)
+        with_keys = keyed(rows, entry, RowCounts())
+        keys = with_keys.select(key_columns(len(entry.first_key))).unique(maintain_order=True)
+        return self._reader.users_of_keys(entry.links, keys)
+
+    def _chain_from(self, link: str) -> Chain:
+        """A link and those that lead on from it to the user."""
+        for entry in self._plan.placed:
+            names = [name for name, _ in entry.links]
+            if link in names:
+                return entry.links[names.index(link) :]
+        raise ConfigError(f"selection: no dataset uses link {link!r}")
+
+
+def _together(found: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat([frame.select(USER_ID) for frame in found]).unique(maintain_order=True)
