@@ -183,11 +183,10 @@ def _names(pipeline: Pipeline, shape: Shape, name: str) -> Iterator[Problem]:
     for column, entry in hooked.items():
         if entry.type is None:
             yield Problem((*here, "transform", "columns", column), "declare its type")
-    early = {*names.linked, *names.looked_up}
-    for key in ("user_id",):
-        given = dataset.user_id if isinstance(dataset.user_id, str) else None
-        if given is not None and given in early:
-            yield Problem((*here, key), f"{given!r} is not known before the user is")
+    user = dataset.user_id
+    for given in user.on if isinstance(user, UserLink) else [user]:
+        if given in (*names.linked, *names.looked_up, USER_ID_COLUMN):
+            yield Problem((*here, "user_id"), f"{given!r} is not known before the user is")
 
 
 def _survivorship(pipeline: Pipeline, shape: Shape) -> Iterator[Problem]:

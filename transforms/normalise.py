@@ -262,7 +262,7 @@ def _exploded(
     item = pl.Int64() if column_type.item == "integer" else pl.String()
     arrays = rows[column].str.json_decode(pl.List(item)).alias(column + _ITEM)
     made = rows.with_columns(arrays)
-    exploded = made.explode(column + _ITEM)
+    exploded = made.explode(column + _ITEM, empty_as_null=True)
     if counts is not None:
         counts.copies += exploded.height - rows.height
     return exploded

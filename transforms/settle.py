@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from core.expressions import condition
+from core.pipeline import RESERVED
 from core.plan import DatasetPlan, Plan
 from core.records import RowCounts
 from transforms.columns import BUCKET, CULPRIT, REASON, ROW, USER_ID
@@ -247,7 +248,9 @@ def _ordered(
     by = [*place, *(words[0] for words in wanted)]
     descending = [False] * len(place) + [words[-1] == "desc" for words in wanted]
     rest = [*entry.dataset.primary_key, *_brought(entry)]
-    rest = rest if entry.dataset.primary_key else sorted(rows.columns)
+    if not entry.dataset.primary_key:
+        # the values decide before the pipeline's own marks
+        rest = sorted(rows.columns, key=lambda name: (name.startswith(RESERVED), name))
     ties = [column for column in rest if column not in by]
     rows = rows.sort(
         [*by, *ties],

@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 
 from core.check import problems_of
+from core.errors import ConfigError
 from core.pipeline import Pipeline
 from core.plan import Plan, plan_of
 from core.records import ABSENT, BAD_COLUMN, RowCounts
@@ -19,11 +20,22 @@ from transforms.columns import BUCKET
 from transforms.link import follow
 from transforms.lookup import lookup_table
 from transforms.merge import bodies
-from transforms.normalise import keyed, led_to_user, link_rows, normalise
+from transforms.normalise import Hook, keyed, led_to_user, link_rows, normalise, reasons_in
 from transforms.resolve import empty_rows, resolved
 from transforms.settle import settle
 
 Row = Mapping[str, Any]
+
+ANCHOR = {
+    "user_id": "id",
+    "into": "me",
+    "primary_key": "id",
+    "columns": {"id": "integer"},
+    "min_rows": 0,
+}
+"""The usual anchor, ``s.user``, where a test names no other."""
+
+USERS = [{"id": 1}, {"id": 2}]
 
 
 @dataclass
@@ -52,13 +64,37 @@ def _parsed(body: bytes) -> Any:
     return document
 
 
-def plan_for(**parts: Any) -> Plan:
-    """The resolved plan of a pipeline whose datasets declare all their columns' types."""
+def pipeline_for(**parts: Any) -> Pipeline:
+    """The pipeline that a file with these parts describes; without links etc. where not given."""
+    parts.setdefault("profile", {"anchor": "s.user"})
     parts["profile"] = {"name": "t", "user_id": {"type": "integer"}, **parts["profile"]}
     parts.setdefault("sources", {"s": {"kind": "mongodb", "url": "x"}})
-    pipeline = Pipeline.model_validate(parts)
+    if parts["profile"]["anchor"] == "s.user":
+        parts["datasets"] = {"s.user": ANCHOR, **parts["datasets"]}
+    return Pipeline.model_validate(parts)
+
+
+def problems_for(**parts: Any) -> list[str]:
+    """What ``check`` says of such a pipeline: of its names, else of its types."""
+    pipeline = pipeline_for(**parts)
+    problems = [f"{' → '.join(p.location)}: {p.text}" for p in problems_of(pipeline)]
+    if problems:
+        return problems
+    try:
+        _resolved(plan_of(pipeline))
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def plan_for(**parts: Any) -> Plan:
+    """The resolved plan of a pipeline whose datasets declare all their columns' types."""
+    pipeline = pipeline_for(**parts)
     assert problems_of(pipeline) == []
-    plan = plan_of(pipeline)
+    return _resolved(plan_of(pipeline))
+
+
+def _resolved(plan: Plan) -> Plan:
     described: dict[str, dict[str, ColumnType]] = {
         name: {n: c.declared for n, c in entry.columns.items() if c.declared is not None}
         for name, entry in plan.datasets.items()
@@ -66,16 +102,34 @@ def plan_for(**parts: Any) -> Plan:
     return resolved(plan, described)
 
 
-def merge(plan: Plan, rows: Mapping[str, Sequence[Row]], chunk: int = 1000) -> Merged:
+def profiles(rows: Mapping[str, Sequence[Row]], **parts: Any) -> dict[str, Any]:
+    """The profiles that a pipeline makes of some rows, without what the usual anchor gives."""
+    made = merge(plan_for(**parts), rows)
+    for profile in made.profiles.values():
+        profile.pop("me", None)
+    assert all(counts.balanced for counts in made.counts.values()), made.counts
+    return {u: {k: v for k, v in p.items() if k != "me"} for u, p in made.profiles.items()}
+
+
+def merge(
+    plan: Plan,
+    rows: Mapping[str, Sequence[Row] | pd.DataFrame],
+    chunk: int = 1000,
+    hooks: Mapping[str, Hook] | None = None,
+) -> Merged:
     """The documents of rows by dataset, delivered in chunks of ``chunk`` rows."""
     made, staged, links, lookups = Merged(), {}, {}, {}
     for name in plan.datasets:
-        staged[name] = _normalised(plan, name, rows.get(name, ()), chunk, made, links)
+        staged[name] = _normalised(plan, name, rows.get(name, ()), chunk, made, links, hooks or {})
     for entry in plan.datasets.values():
         for lookup in entry.dataset.lookups.values():
             table = staged[lookup.dataset]
             table = empty_rows(plan, lookup.dataset) if table is None else table
-            lookups[f"{lookup.dataset}:{lookup.key}"], _ = lookup_table(table, lookup.key)
+            key = f"{lookup.dataset}:{lookup.key}"
+            if key not in lookups:
+                lookups[key], repeated = lookup_table(table, lookup.key)
+                made.counts[lookup.dataset].reference -= repeated
+                made.counts[lookup.dataset].quarantined["duplicate", lookup.key] += repeated
     for entry in plan.placed:
         frame = staged[entry.name]
         for hop, (link, _) in enumerate(entry.links):
@@ -108,16 +162,19 @@ def merge(plan: Plan, rows: Mapping[str, Sequence[Row]], chunk: int = 1000) -> M
 def _normalised(
     plan: Plan,
     name: str,
-    rows: Sequence[Row],
+    rows: Sequence[Row] | pd.DataFrame,
     chunk: int,
     made: Merged,
     links: dict[str, pl.DataFrame],
+    hooks: Mapping[str, Hook],
 ) -> pl.DataFrame | None:
     entry = plan.datasets[name]
     made.counts[name] = RowCounts()
     parts: list[pl.DataFrame] = []
     for start in range(0, len(rows), chunk):
-        normal = normalise(_frame(rows[start : start + chunk], list(entry.columns)), entry, None)
+        part = rows[start : start + chunk]
+        frame = part if isinstance(part, pd.DataFrame) else _frame(part, list(entry.columns))
+        normal = normalise(frame, entry, hooks.get(name))
         made.counts[name] += normal.counts
         for link_name, link in plan.links_from(name).items():
             crosswalk = link_rows(normal.rows, link_name, link, entry)
@@ -125,7 +182,9 @@ def _normalised(
             links[link_name] = pl.concat([*before, crosswalk])
         if entry.is_reference:
             made.counts[name].reference += normal.rows["__reason"].null_count()
-            parts.append(normal.rows)
+            bad = normal.rows.filter(pl.col("__reason").is_not_null())
+            made.counts[name].quarantined += reasons_in(bad)
+            parts.append(normal.rows.filter(pl.col("__reason").is_null()))
         elif entry.links:
             parts.append(keyed(normal.rows, entry, made.counts[name]))
         else:
