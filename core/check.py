@@ -168,6 +168,8 @@ def _names(pipeline: Pipeline, shape: Shape, name: str) -> Iterator[Problem]:
     names = names_of(pipeline, shape, name)
     kind = pipeline.sources[pipeline.source_of(name)].kind
     hooked = dataset.transform.columns if dataset.transform else {}
+    links = dataset.user_id.link if isinstance(dataset.user_id, UserLink) else ()
+    joined = {*dataset.lookups, *links}
     for column in names.own:
         if column.startswith(RESERVED):
             yield Problem(
@@ -175,6 +177,9 @@ def _names(pipeline: Pipeline, shape: Shape, name: str) -> Iterator[Problem]:
                 f"{column!r}: the only name of the pipeline's own that may be "
                 f"used is {USER_ID_COLUMN}",
             )
+        elif column in joined and column not in dataset.columns:
+            text = f"{column!r} is no column; in SQL write names with a dot in double quotes"
+            yield Problem(here, text)
         elif kind in _WITHOUT_FIXED_COLUMNS:
             declared = dataset.columns.get(column)
             if declared is None or declared.type is None:

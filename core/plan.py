@@ -167,7 +167,7 @@ def _sorted_names(pipeline: Pipeline, dataset: Dataset, used: list[str]) -> Name
             own.append(use)
         elif prefix in links and rest in pipeline.links[prefix].columns:
             linked.append(use)
-        elif prefix in dataset.lookups:
+        elif prefix in dataset.lookups and rest:
             looked_up.append(use)
         else:
             own.append(use)

@@ -7,23 +7,35 @@ reason along to its user, so that the user can be held or the row replayed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 
-from core.errors import ConfigError
 from core.expressions import condition
-from core.pipeline import Column, Link, UserId
+from core.pipeline import Link, UserId
 from core.plan import DatasetPlan
-from core.records import ABSENT, BAD_COLUMN, EMPTY, RowCounts
+from core.records import EMPTY, RowCounts
 from core.values import ColumnType
-from transforms.casts import Cast, cast, cast_user_id
+from transforms.casts import cast_user_id
 from transforms.columns import CULPRIT, REASON, ROW, USER_ID, key_columns, to_columns
+from transforms.hook import Hook, transformed
+from transforms.typed import typed
 
-Hook = Callable[[pd.DataFrame], pd.DataFrame]
+__all__ = [
+    "Hook",
+    "Normalised",
+    "counted_reasons",
+    "end_orphans",
+    "folded",
+    "is_copied",
+    "keyed",
+    "led_to_user",
+    "link_rows",
+    "normalise",
+    "reasons_in",
+]
 
 _ITEM = "__item"
 
@@ -55,9 +67,9 @@ def normalise(frame: pd.DataFrame, plan: DatasetPlan, hook: Hook | None) -> Norm
     if EMPTY in raw.columns:
         result.rows = raw = _filtered(raw, ~pl.col(EMPTY), "empty", result.counts.filtered)
     columns = {name: (raw[name], plan.columns[name]) for name in plan.columns}
-    rows = _typed(raw, columns, plan)
+    rows = typed(raw, columns, plan)
     if hook is not None:
-        rows = _transformed(rows, plan, hook, result.counts.filtered)
+        rows = transformed(rows, plan, hook, result.counts.filtered)
     if plan.early_where is not None:
         keep = pl.col(REASON).is_not_null() | condition(plan.early_where).fill_null(value=False)
         rows = _filtered(rows, keep, "where", result.counts.filtered)
@@ -146,84 +158,6 @@ def link_rows(rows: pl.DataFrame, name: str, link: Link, plan: DatasetPlan) -> p
         *(unusable.then(b) for b in brought),
     )
     return made_rows.drop_nulls(keys).unique(maintain_order=True)
-
-
-def _typed(
-    raw: pl.DataFrame, columns: dict[str, tuple[pl.Series, Column]], plan: DatasetPlan
-) -> pl.DataFrame:
-    """Casts columns; the first one with a value that does not fit gives the row's reason."""
-    made: list[pl.Series] = []
-    reason = pl.Series(REASON, [None], dtype=pl.String).new_from_index(0, raw.height)
-    culprit = reason.alias(CULPRIT)
-    marks: list[tuple[str, Cast]] = []
-    for name, (series, column) in columns.items():
-        target = plan.types[name]
-        # Dates and times that have a format are tried in ISO form too, as real columns print them.
-        result = cast(series, column, target, target, plan.dataset.timezone)
-        made.append(result.values.alias(name))
-        if result.reasons is not None:
-            marks.append((name, result))
-        if ABSENT + name in raw.columns:
-            made.append(raw[ABSENT + name])
-    rows = pl.DataFrame([*made, reason, culprit])
-    if BAD_COLUMN in raw.columns and raw[BAD_COLUMN].null_count() < raw.height:
-        bad = raw[BAD_COLUMN].cast(pl.String)
-        unreadable = pl.when(bad.is_not_null()).then(pl.lit("unreadable"))
-        rows = rows.with_columns(unreadable.alias(REASON), bad.alias(CULPRIT))
-    for name, mark in marks:
-        rows = _marked(rows, name, mark)
-    return rows
-
-
-def _marked(rows: pl.DataFrame, name: str, mark: Cast) -> pl.DataFrame:
-    assert mark.reasons is not None
-    first = mark.reasons.is_not_null() & rows[REASON].is_null()
-    return rows.with_columns(
-        pl.when(first).then(mark.reasons).otherwise(pl.col(REASON)).alias(REASON),
-        pl.when(first).then(pl.lit(name)).otherwise(pl.col(CULPRIT)).alias(CULPRIT),
-    )
-
-
-def _transformed(
-    rows: pl.DataFrame, plan: DatasetPlan, hook: Hook, filtered: Counter[str]
-) -> pl.DataFrame:
-    """Runs the hook on the good rows; rows that it leaves out are filtered, none may be added."""
-    assert plan.dataset.transform is not None
-    function = plan.dataset.transform.function
-    good = rows.filter(pl.col(REASON).is_null())
-    given = good.select(list(plan.columns)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    frame = given.to_pandas(types_mapper=pd.ArrowDtype)
-    try:
-        frame = hook(frame)
-        if not isinstance(frame, pd.DataFrame) or not frame.index.is_unique:
-            raise TypeError("it must give a DataFrame with the index of the one it takes")
-        missing = [c for c in [*plan.columns, *plan.transform_columns] if c not in frame.columns]
-        if missing or not frame.index.isin(range(good.height)).all():
-            raise TypeError(f"missing columns {missing}, or rows that were not given")
-    except Exception as error:  # a hook is foreign code: whatever it raises ends the run
-        detail = str(error) if isinstance(error, TypeError) else type(error).__name__
-        raise ConfigError(f"{plan.name}: transform {function} failed: {detail}") from None
-    filtered["transform"] += good.height - len(frame)
-    kept = good[frame.index.to_list()]
-    wanted = [*plan.columns, *plan.transform_columns]
-    table = pa.Table.from_pandas(frame[wanted], preserve_index=False)
-    raw = pl.from_arrow(table)
-    assert isinstance(raw, pl.DataFrame)
-    specs = {**dict.fromkeys(plan.columns, Column()), **plan.transform_columns}
-    specs = {name: spec for name, spec in specs.items() if name not in _encoded(plan)}
-    typed = _typed(raw, {name: (raw[name], spec) for name, spec in specs.items()}, plan)
-    typed = typed.with_columns([kept[name] for name in _encoded(plan)])
-    absent = [c for c in kept.columns if c.startswith(ABSENT)]
-    typed = typed.with_columns([kept[c] for c in absent])
-    bad = rows.filter(pl.col(REASON).is_not_null())
-    return pl.concat(
-        [typed, bad.select(c for c in typed.columns if c in bad.columns)], how="diagonal"
-    )
-
-
-def _encoded(plan: DatasetPlan) -> list[str]:
-    """Columns that hooks see but can't change: their typed form is no longer the source's."""
-    return [name for name in plan.columns if plan.types[name].kind == "binary"]
 
 
 def _filtered(rows: pl.DataFrame, keep: pl.Expr, why: str, filtered: Counter[str]) -> pl.DataFrame:

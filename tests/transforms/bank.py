@@ -200,7 +200,16 @@ def _frame(rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
         values = [row.get(column) for row in rows]
         is_integer = all(isinstance(v, int) for v in values if v is not None)
         is_float = all(isinstance(v, float) for v in values if v is not None)
-        dtype = pl.Int64 if is_integer else pl.Float64 if is_float else pl.String
+        is_binary = all(isinstance(v, bytes) for v in values if v is not None)
+        dtype = (
+            pl.Binary
+            if is_binary
+            else pl.Int64
+            if is_integer
+            else pl.Float64
+            if is_float
+            else pl.String
+        )
         if all(v is None for v in values):
             dtype = pl.String
         made[column] = pl.Series(column, values, dtype=dtype, strict=False)
