@@ -11,7 +11,7 @@ from core.check_shape import shape_problems
 from core.expressions import names_in
 from core.pipeline import RESERVED, USER_ID_COLUMN, Dataset, Pipeline, UserLink, Where
 from core.plan import names_of
-from core.shape import Shape, fields_of, shape_of
+from core.shape import Shape, fields_of, leaves_of, shape_of
 
 _WITHOUT_FIXED_COLUMNS = {"mongodb"}
 """Kinds of sources that can't tell a column's type."""
@@ -195,14 +195,10 @@ def _names(pipeline: Pipeline, shape: Shape, name: str) -> Iterator[Problem]:
 
 
 def _survivorship(pipeline: Pipeline, shape: Shape) -> Iterator[Problem]:
+    fed = dict(leaves_of(shape.root))
     for path, rule in pipeline.survivorship.items():
         here = ("survivorship", path)
-        feeds = [
-            dataset
-            for name, dataset in pipeline.datasets.items()
-            for field in fields_of(dataset)
-            if ".".join(filter(None, [dataset.into if dataset.into != "." else "", field])) == path
-        ]
+        feeds = [pipeline.datasets[name] for name, _ in fed[path].feeds] if path in fed else []
         if not feeds:
             yield Problem(here, "no dataset feeds such a field")
         for preferred in rule.prefer:
@@ -210,6 +206,10 @@ def _survivorship(pipeline: Pipeline, shape: Shape) -> Iterator[Problem]:
                 yield Problem((*here, "prefer"), f"there is no source or dataset {preferred!r}")
         if rule.policy == "latest" and any(dataset.cursor is None for dataset in feeds):
             text = "`latest` needs a `cursor` in every dataset that feeds the field"
+            yield Problem((*here, "policy"), text)
+        aggregated = [d for d in feeds if any(f.aggregate for f in fields_of(d).values())]
+        if rule.policy == "latest" and aggregated:
+            text = "`latest` compares rows; aggregates are made of many"
             yield Problem((*here, "policy"), text)
 
 

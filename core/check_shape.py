@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.into import parse_into
 from core.pipeline import Pipeline
 from core.shape import Leaf, ListNode, ObjectNode, Shape, fields_of
 
@@ -42,8 +43,10 @@ def _anyone(item: Leaf | ListNode | ObjectNode) -> str:
 
 
 def _objects(pipeline: Pipeline, node: ObjectNode) -> Iterator[tuple[str, str]]:
-    if node.group_of is not None and node.fed_by:
-        text = f"{'.'.join(node.path)!r} is made by a field of {node.group_of} already"
+    leaves = [item for item in node.items.values() if isinstance(item, Leaf)]
+    others = [name for leaf in leaves for name, _ in leaf.feeds if name not in node.fed_by]
+    if node.path and node.fed_by and others:
+        text = f"{'.'.join(node.path)!r} is made by a field of {others[0]} already"
         yield node.fed_by[0], text
     for item in node.items.values():
         if isinstance(item, ListNode):
@@ -52,10 +55,16 @@ def _objects(pipeline: Pipeline, node: ObjectNode) -> Iterator[tuple[str, str]]:
             yield from _objects(pipeline, item)
         elif len(item.feeds) > 1:
             path = ".".join((*node.path, item.name))
+            if len({_is_secret(pipeline, *feed) for feed in item.feeds}) > 1:
+                yield item.feeds[-1][0], f"{path!r} is secret in one dataset and not in another"
             if path not in pipeline.survivorship:
                 feeds = " and ".join(dataset for dataset, _ in item.feeds)
                 text = f"{path!r} is fed by {feeds}: say under `survivorship` which one wins"
                 yield item.feeds[-1][0], text
+
+
+def _is_secret(pipeline: Pipeline, name: str, field: str) -> bool:
+    return fields_of(pipeline.datasets[name])[field].field_class == "secret"
 
 
 def _element(pipeline: Pipeline, node: ListNode) -> Iterator[tuple[str, str]]:
@@ -79,5 +88,15 @@ def _elements(pipeline: Pipeline, shape: Shape) -> Iterator[tuple[str, str]]:
         matches = shape.targets[name].matches[name]
         if parent is not None and not matches:
             yield name, "say in the brackets which element a row belongs to"
+        if len({match.column for match in matches}) < len(matches):
+            yield name, "a column can be the key of one list only"
+        keys = set(parse_into(pipeline.datasets[name].into or ".").keys_around)
+        for above in parent.datasets if parent is not None else ():
+            known = parse_into(pipeline.datasets[above].into or ".").keys_around
+            for key in sorted(keys & {match.element for match in matches} - set(known)):
+                text = (
+                    f"{above} must say the same in its `into`, or its elements can't be told apart"
+                )
+                yield name, f"{key}: {text}"
         if parent is not None and any(pipeline.datasets[p].value for p in parent.datasets):
             yield name, f"the elements of {'.'.join(parent.path)!r} are plain values"

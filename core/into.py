@@ -6,6 +6,7 @@
 ``accounts[account_id].loans[]`` a list inside the elements of another list, matched by key
 ``accounts[nr=account_nr]``      the elements themselves, where the names of the keys differ
 ``accounts[].cards[card_id].x[]`` any account of the user that has the card
+``accounts[account_id].cards[nr].x[]`` the card of this number in this account
 """
 
 from __future__ import annotations
@@ -52,12 +53,23 @@ class Into:
         return 2 * sum(segment.is_list for segment in self.segments) - self.is_list
 
     @property
-    def parent_list(self) -> tuple[int, tuple[Match, ...]] | None:
-        """Where the innermost list that this place lies in ends, and how its elements are found."""
-        for position in range(len(self.segments) - 1, -1, -1):
-            if self.segments[position].matches:
-                return position, self.segments[position].matches
-        return None
+    def keys_around(self) -> dict[str, str]:
+        """The columns with the keys of all lists around, by list and key: ``accounts[nr]``."""
+        keys: dict[str, str] = {}
+        for position, segment in enumerate(self.segments):
+            path = ".".join(outer.name for outer in self.segments[: position + 1])
+            keys |= {f"{path}[{match.element}]": match.column for match in segment.matches}
+        return keys
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """How the element around is found: by its own keys, and by those of the lists around it.
+
+        The latter stand as in ``keys_around``. Empty for a place that is in no list.
+        """
+        inner = next((s.matches for s in reversed(self.segments) if s.matches), ())
+        outer = list(self.keys_around.items())[: len(self.keys_around) - len(inner)]
+        return (*(Match(key, column) for key, column in outer), *inner)
 
 
 def parse_into(text: str) -> Into:

@@ -202,12 +202,13 @@ def _own_uses(dataset: Dataset) -> list[str]:
 def _uses_by_children(pipeline: Pipeline, shape: Shape, name: str) -> list[str]:
     """Columns of a list's dataset that are no fields, but by which others find its elements."""
     fields = fields_of(pipeline.datasets[name])
+    own = {*fields, *parse_into(pipeline.datasets[name].into or ".").keys_around}
     return [
         match.element
         for child, parent in shape.parents.items()
         if parent is not None and name in parent.datasets
         for match in shape.targets[child].matches[child]
-        if match.element not in fields
+        if match.element not in own
     ]
 
 

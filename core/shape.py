@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from core.into import Into, Match, parse_into
@@ -93,6 +94,15 @@ def shape_of(pipeline: Pipeline) -> Shape:
     return shape
 
 
+def leaves_of(node: ObjectNode) -> Iterator[tuple[str, Leaf]]:
+    """Every field in an object and in what it holds, by its path without brackets."""
+    for item in node.items.values():
+        if isinstance(item, Leaf):
+            yield ".".join((*node.path, item.name)), item
+        else:
+            yield from leaves_of(item.element if isinstance(item, ListNode) else item)
+
+
 def _place(shape: Shape, name: str, dataset: Dataset, into: Into) -> None:
     node: ObjectNode = shape.root
     parent: ListNode | None = None
@@ -127,7 +137,7 @@ def _feed_list(
     shape: Shape, node: ListNode, parent: ListNode | None, name: str, dataset: Dataset, into: Into
 ) -> None:
     node.datasets.append(name)
-    node.matches[name] = into.parent_list[1] if into.parent_list else ()
+    node.matches[name] = into.matches
     if dataset.empty != "default":
         node.empty = dataset.empty
     shape.targets[name], shape.parents[name] = node, parent
@@ -144,7 +154,7 @@ def _feed_object(
     into: Into,
 ) -> None:
     node.fed_by.append(name)
-    node.matches[name] = into.parent_list[1] if into.parent_list else ()
+    node.matches[name] = into.matches
     if dataset.empty != "default":
         node.empty = dataset.empty
     shape.targets[name], shape.parents[name] = node, parent

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from core.expressions import formula
-from core.into import Match
+from core.into import Match, parse_into
 from core.pipeline import FieldEntry
 from core.plan import DatasetPlan
 from core.shape import fields_of
@@ -32,13 +32,17 @@ def element_keys(
     rows: pl.DataFrame, parent: DatasetPlan, matches: Sequence[Match], names: Sequence[str]
 ) -> pl.DataFrame:
     """The keys of a list's elements: ``USER_ID`` and the key fields, under the given names."""
-    keys = [_key(parent, match.element) for match in matches]
+    keys = [key_expression(parent, match.element) for match in matches]
     return rows.select(
         expression.alias(name)
         for expression, name in zip([pl.col(USER_ID), *keys], names, strict=True)
     )
 
 
-def _key(parent: DatasetPlan, element: str) -> pl.Expr:
+def key_expression(parent: DatasetPlan, element: str) -> pl.Expr:
+    """One key of a list's elements: a field, a column, or the key of a list around."""
+    around = parse_into(parent.dataset.into or ".").keys_around
+    if element in around:
+        return pl.col(around[element])
     fields = fields_of(parent.dataset)
     return field_expression(element, fields[element]) if element in fields else pl.col(element)

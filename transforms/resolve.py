@@ -14,10 +14,10 @@ from core.errors import ConfigError
 from core.expressions import condition, type_problem
 from core.pipeline import USER_ID_COLUMN, FieldEntry, UserId, Where
 from core.plan import DatasetPlan, Plan
-from core.shape import Leaf, ListNode, ObjectNode, fields_of
+from core.shape import Leaf, fields_of, leaves_of
 from core.values import ColumnType
 from transforms.casts import resolve_type, typed_dtype
-from transforms.element_keys import field_expression
+from transforms.element_keys import field_expression, key_expression
 from transforms.fields import aggregate_expression
 from transforms.lookup import in_order
 
@@ -49,7 +49,7 @@ def resolved(plan: Plan, described: Mapping[str, Mapping[str, ColumnType]]) -> P
         if link.where is not None:
             wrong = _condition("where", link.where, schemas[link.dataset])
             problems += [f"links → {name} → {problem}" for problem in wrong]
-    problems += [f"survivorship → {p}" for p in _survivorship(whole.shape.root, schemas, whole)]
+    problems += [f"survivorship → {p}" for p in _survivorship(whole, schemas)]
     if problems:
         raise ConfigError(problems)
     return whole
@@ -184,19 +184,11 @@ def _key_types(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) ->
             yield f"lookup on {lookup.on}: it is {on}, {other.name}.{lookup.key} is {key}"
     for parent in entry.parent_datasets:
         for match in entry.matches:
-            above = plan.datasets[parent]
-            fields = fields_of(above.dataset)
-            expression = (
-                field_expression(match.element, fields[match.element])
-                if match.element in fields
-                else pl.col(match.element)
-            )
-            above_key = pl.DataFrame(schema=schemas[parent]).select(expression.alias("k"))
+            above = _outcome(key_expression(plan.datasets[parent], match.element), schemas[parent])
             own = schemas[entry.name].get(match.column)
-            if own != above_key.schema["k"]:
+            if own != above:
                 yield (
-                    f"into: {match.column} is {own}, but {match.element} of {parent} is "
-                    f"{above_key.schema['k']}; "
+                    f"into: {match.column} is {own}, but {match.element} of {parent} is {above}; "
                     "declare the type of one of them in `columns`"
                 )
 
@@ -206,21 +198,18 @@ def _key_kind(column: ColumnType) -> str:
     return "integer" if kind == "integer" else "text"
 
 
-def _survivorship(node: ObjectNode, schemas: Mapping[str, Schema], plan: Plan) -> Iterator[str]:
-    for item in node.items.values():
-        if isinstance(item, ListNode):
-            yield from _survivorship(item.element, schemas, plan)
-        elif isinstance(item, ObjectNode):
-            yield from _survivorship(item, schemas, plan)
-        elif (path := ".".join((*node.path, item.name))) in plan.pipeline.survivorship:
-            yield from _one_type(f"{path}: its sources give", _fed(item, schemas, plan))
-            if plan.pipeline.survivorship[path].policy == "latest":
-                cursors = {
-                    schemas[name][cursor]
-                    for name, _ in item.feeds
-                    if (cursor := plan.datasets[name].dataset.cursor) is not None
-                }
-                yield from _one_type(f"{path}: the cursors of its sources are", cursors)
+def _survivorship(plan: Plan, schemas: Mapping[str, Schema]) -> Iterator[str]:
+    for path, leaf in leaves_of(plan.shape.root):
+        rule = plan.pipeline.survivorship.get(path)
+        if rule is not None:
+            yield from _one_type(f"{path}: its sources give", _fed(leaf, schemas, plan))
+        if rule is not None and rule.policy == "latest":
+            cursors = {
+                schemas[name][cursor]
+                for name, _ in leaf.feeds
+                if (cursor := plan.datasets[name].dataset.cursor) is not None
+            }
+            yield from _one_type(f"{path}: the cursors of its sources are", cursors)
 
 
 def _fed(leaf: Leaf, schemas: Mapping[str, Schema], plan: Plan) -> set[pl.DataType]:
