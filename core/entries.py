@@ -93,6 +93,12 @@ class Source(Entry):
         3600, gt=0, description="Seconds that one read may take on the server."
     )
     lock_timeout_s: float = Field(30, gt=0, description="Seconds to wait for a lock.")
+    lag_s: float = Field(
+        600,
+        ge=0,
+        description="Seconds after which a row's `cursor` may still become visible (late "
+        "commits): an incremental run looks back this far beyond the last one.",
+    )
 
 
 class Column(Entry):

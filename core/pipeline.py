@@ -6,6 +6,7 @@ entry to judge (names that must exist, places that must not overlap) are in ``co
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -154,6 +155,25 @@ class Guard(Entry):
     max_quarantined_share: float = Field(
         0.01, ge=0, le=1, description="Of each dataset's rows, the share that may be unusable."
     )
+    max_row_drop: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="The share of rows that a dataset may have lost since the last good runs "
+        "(their median).",
+    )
+    max_removed: int = Field(50, ge=0, description="How many users a run may always remove.")
+    max_removed_share: float = Field(
+        0.005, ge=0, le=1, description="Of the users in Redis, the share that a run may remove."
+    )
+    max_changed_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Of the documents in Redis, the share that may change at once, estimated "
+        "from the first buckets; not judged where the pipeline file has changed since the last "
+        "good run, nor below 1,000 documents.",
+    )
 
 
 class Pipeline(Entry):
@@ -167,6 +187,12 @@ class Pipeline(Entry):
         default_factory=dict, description="By the field's path, as in `identity.email`."
     )
     guard: Guard = Field(default_factory=Guard)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what shapes the documents: another one means that all may change."""
+        text = self.model_dump_json(exclude={"sources": True, "guard": True})
+        return sha256(text.encode()).hexdigest()[:16]
 
     def source_of(self, dataset: str) -> str:
         """The name of a dataset's source: what stands before the dot."""

@@ -35,10 +35,10 @@ class Selection(BaseModel):
     )
     link: str | None = Field(
         None,
-        description="A link of the pipeline file; `keys` has keys that it leads from.",
+        description="A link of the pipeline file; `link_keys` has keys that it leads from.",
         examples=["account_owner"],
     )
-    keys: tuple[str, ...] = Field(
+    link_keys: tuple[str, ...] = Field(
         (), description="Keys of the link: all users they lead to.", examples=[["A-12"]]
     )
     buckets: tuple[int, ...] = Field((), description="Whole buckets, by number.", examples=[[0, 1]])
@@ -59,8 +59,8 @@ class Selection(BaseModel):
         given = self._given
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)}: select users in one way only")
-        if bool(self.keys) != (self.link is not None):
-            raise ValueError("`link` and `keys` go together")
+        if bool(self.link_keys) != (self.link is not None):
+            raise ValueError("`link` and `link_keys` go together")
         if self.changed_until is not None:
             if self.changed_since is None:
                 raise ValueError("`changed_until` goes with `changed_since`")
@@ -81,7 +81,7 @@ class Selection(BaseModel):
         if self.users:
             return f"{len(self.users):,} user{'s' * (len(self.users) != 1)}"
         if self.link is not None:
-            return f"{len(self.keys):,} key{'s' * (len(self.keys) != 1)} of {self.link}"
+            return f"{len(self.link_keys):,} key{'s' * (len(self.link_keys) != 1)} of {self.link}"
         if self.buckets:
             several = "s" * (len(self.buckets) != 1)
             return f"bucket{several} {', '.join(map(str, self.buckets))}"

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
         validation_alias="PREFETCH_EXTRACT_ATTEMPTS",
         description="How often the extraction is tried, each time with new snapshots.",
     )
+    hash_key: SecretStr | None = Field(
+        None,
+        validation_alias="PREFETCH_HASH_KEY",
+        description="The key of the keyed hashes that stand for users in reports; default: one "
+        "that is made at the first use and kept in Redis.",
+    )
     runs_kept: int = Field(
         30,
         ge=1,

@@ -25,6 +25,7 @@ from core.settings import load_settings
 from flows import opening
 from flows.masking import masked
 from flows.report import Report
+from flows.request import Request
 from flows.terminal import watched
 from store.client import client_of
 from store.keys import Keys
@@ -139,7 +140,7 @@ def _refuse_silent_server() -> None:
 
 def _failed(config: Path, error: Exception) -> dict[str, Any]:
     """The report of a run that ended before it had one."""
-    report = Report(profile=config.stem, run=uuid4().hex)
+    report = Report(config.stem, uuid4().hex, Request("nightly", config))
     report.end(error)
     return report.as_dict()
 

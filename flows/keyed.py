@@ -46,9 +46,10 @@ class KeyedReader:
         """
         column = entry.user_column
         assert column is not None
-        made = []
+        made, seen = [], 0
         for part, frame in self._read(entry, [column], users, loose=self._is_loose_id):
-            led = led_to_user(frame, entry, self._spec, RowCounts())
+            seen += frame.height
+            led = led_to_user(frame, entry, self._spec, RowCounts(rows=seen))
             made.append(led.join(part, on=USER_ID, how="semi"))
         return pl.concat(made) if made else None
 
@@ -56,9 +57,10 @@ class KeyedReader:
         """A linked dataset's rows whose first link's key is among the keys (``__key0…``)."""
         names = key_columns(len(entry.first_key))
         loose = entry.links[0][1].case_insensitive
-        made = []
+        made, seen = [], 0
         for part, frame in self._read(entry, entry.first_key, keys, loose=loose):
-            led = keyed(frame, entry, RowCounts())
+            seen += frame.height
+            led = keyed(frame, entry, RowCounts(rows=seen))
             made.append(led.join(part, on=names, how="semi"))
         return pl.concat(made) if made else None
 
@@ -146,7 +148,10 @@ class KeyedReader:
         if not keys.height:
             return
         kinds = [_pushable(entry, column) for column in columns]
-        if not any(kinds):
+        many = keys.height > self._run.settings.keyed_users
+        # A row whose array has keys of two questions would come twice.
+        twice = keys.height > KEYS_AT_ONCE and any(entry.types[c].kind == "array" for c in columns)
+        if many or twice or not any(kinds):
             for frame in self._frames(entry, (), None):
                 yield keys, frame
             return
@@ -176,6 +181,8 @@ class KeyedReader:
     def _frames(
         self, entry: DatasetPlan, filters: tuple[KeyFilter, ...], changed: ChangeFilter | None
     ) -> Iterator[pl.DataFrame]:
+        if changed is not None and changed.column not in entry.columns:
+            changed = None  # a hook makes it: all rows are read
         query = replace(entry.query, keys=filters, changed=changed)
         for frame in self._connectors[entry.source].read(query, _CHUNK_BYTES):
             yield normalise(frame, entry, self._run.hooks.get(entry.name)).rows

@@ -10,9 +10,9 @@ import polars as pl
 
 from core.records import BucketDocuments, LoadCounts
 from flows.checking import keep_expected
-from flows.guarding import readers_of, reads
 from flows.run_context import RunContext
-from store.writer import BucketWriter, Limits, Pass
+from flows.settling import readers_of, reads
+from store.writer import BucketWriter, Pass
 from transforms.columns import BUCKET, REASON, USER_ID
 from transforms.merge import bodies
 from transforms.settle import settle
@@ -70,24 +70,24 @@ def load_buckets(
         epoch=run.epoch,
         attempt=uuid4().hex,
         schema_version=run.plan.pipeline.profile.schema_version,
-        complete=True,
-    )
-    limits = Limits(
-        batch_documents=run.settings.batch_documents,
-        fence_wait_s=run.settings.fence_wait_s,
-        fence_alive_s=run.settings.fence_alive_s,
+        complete=run.scope.whole_buckets,
+        raise_epoch=not run.scope.whole_buckets,
     )
     run.stage.remove("expected", str(group))
     with (
         run.stage.writer("expected", str(group)) as expected,
         BucketWriter(
-            run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts, limits=limits
+            run.redis_url,
+            run.keys,
+            run_id=run.redis_run_id,
+            timeouts=run.timeouts,
+            limits=run.limits,
         ) as writer,
     ):
         done = 0
         for unit in run.units(buckets):
             for documents in documents_of(run, unit):
-                loaded = writer.load(documents, this)
+                loaded = writer.load(documents, this, run.rewrite)
                 counts += loaded.counts
                 quarantined.update(loaded.quarantined.values())
                 keep_expected(expected, loaded.expected)

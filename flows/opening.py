@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.values import ColumnType
 from flows.run_context import load_hooks
 from store.client import Timeouts, client_of
-from store.epoch import draw_epoch
+from store.epoch import draw_epoch, next_epoch
 from store.keys import Keys
 from store.preflight import preflight
 from transforms.normalise import Hook
@@ -115,3 +115,16 @@ def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
     )
     with client:
         return draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan.pipeline))
+
+
+def open_unnumbered(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
+    """The epoch that a run would get now, and snapshots for one that writes nothing.
+
+    Raises:
+        SourceError, TargetError: where that fails.
+    """
+    client = client_of(
+        settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
+    )
+    with client:
+        return next_epoch(client, ready.keys), Snapshots(ready.plan.pipeline)

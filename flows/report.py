@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import PrefetchError
+from core.plan import Plan
 from core.records import LoadCounts, RowCounts, SourceRead
+from flows.guards import Finding, Judged
+from flows.leavers import Swept
+from flows.request import Request
+from flows.watermarks import unseen
+
+_LISTED = 1_000
+"""How many removed users a report names, by their keyed hashes."""
 
 
 @dataclass
@@ -18,11 +26,13 @@ class Report:
 
     profile: str
     run: str
+    request: Request
+    pipeline: str | None = None
+    complete: bool = False
     status: str = "running"
     epoch: int | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
-    users: int = 0
     loaded: LoadCounts = field(default_factory=LoadCounts)
     rows: dict[str, RowCounts] = field(default_factory=dict)
     sources: dict[str, SourceRead] = field(default_factory=dict)
@@ -30,20 +40,54 @@ class Report:
     written_quarantined: Counter[str] = field(default_factory=Counter)
     checked: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)
+    leaving: int = 0
+    swept: Swept = field(default_factory=Swept)
+    accepted: list[Finding] = field(default_factory=list)
+    diffs: list[list[dict[str, Any]]] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     error: str | None = None
+
+    def of(self, plan: Plan) -> None:
+        """Tells what the run is of, once the pipeline file is read."""
+        self.profile = plan.pipeline.profile.name
+        self.pipeline = plan.pipeline.fingerprint
+        self.complete = self.request.kind == "nightly"
+        if self.request.kind == "incremental":
+            self.unseen = unseen(plan)
+
+    def judged(self, judged: Judged) -> None:
+        """Takes over what the guard let pass."""
+        self.rows, self.accepted = judged.counts, judged.accepted
+        self.leaving = judged.leaving.users
 
     def end(self, error: BaseException | None = None) -> None:
         """Fixes status and duration."""
         self.seconds = round((datetime.now(UTC) - self.started).total_seconds(), 3)
-        self.status = "success" if error is None else "failed"
+        self.status = "planned" if self.request.dry_run else "success"
         if error is not None:
+            self.status = "failed"
             is_ours = isinstance(error, PrefetchError)
             self.error = str(error) if is_ours else f"unexpected {type(error).__name__}"
 
     @property
+    def users(self) -> int:
+        """Users with a document of this run or a newer one."""
+        done = self.loaded
+        return done.created + done.updated + done.unchanged + done.superseded
+
+    @property
+    def headline(self) -> str:
+        """The run in one line."""
+        done = self.loaded
+        return (
+            f"{self.status}: {self.users:,} users, {done.created:,} created, "
+            f"{done.updated:,} updated, {self.swept.removed:,} removed"
+        )
+
+    @property
     def quarantined(self) -> dict[str, int]:
         """Rows (and users that could not be written) in quarantine, by reason."""
-        reasons: Counter[str] = Counter(self.written_quarantined)
+        reasons: Counter[str] = self.written_quarantined + self.swept.quarantined
         for ended in self.rows.values():
             for (reason, _), count in ended.quarantined.items():
                 reasons[reason] += count
@@ -54,7 +98,12 @@ class Report:
         return {
             "status": self.status,
             "profile": self.profile,
+            "kind": self.request.kind,
+            "selection": str(self.request.selection),
             "run": self.run,
+            "parent": self.request.parent,
+            "complete": self.complete,
+            "pipeline": self.pipeline,
             "epoch": self.epoch,
             "started": self.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "seconds": self.seconds,
@@ -64,6 +113,10 @@ class Report:
             "unchanged": self.loaded.unchanged,
             "superseded": self.loaded.superseded,
             "held": self.loaded.held,
+            "leaving": self.leaving,
+            "removed": self.swept.removed,
+            "spared": self.swept.spared,
+            "removed_users": self.swept.removed_users[:_LISTED],
             "bytes_written": self.loaded.bytes_written,
             "checked": self.checked,
             "findings": dict(self.findings),
@@ -79,16 +132,32 @@ class Report:
             },
             "datasets": {name: _rows(ended) for name, ended in self.rows.items()},
             "steps": {name: round(seconds, 3) for name, seconds in self.steps.items()},
+            "accepted": [finding.text for finding in self.accepted],
+            "accepted_by": self.request.acceptance.by if self.accepted else None,
+            "accepted_why": self.request.acceptance.why if self.accepted else None,
+            "unseen": self.unseen,
+            "diffs": self.diffs,
             "error": self.error,
         }
 
     def as_markdown(self) -> str:
         """The report for the Prefect UI, the numbers that matter first."""
         told = self.as_dict()
-        lines = [f"# {self.profile}: {self.status}, {self.users:,} users", ""]
+        whom = "" if self.request.selection.everyone else f" ({self.request.selection})"
+        title = f"{self.profile}: {self.request.kind}{whom} {self.status}, {self.users:,} users"
+        lines = [f"# {title}", ""]
         if self.error:
             lines += ["```", self.error, "```", ""]
-        figures = ("created", "updated", "unchanged", "superseded", "held", "checked", "seconds")
+        figures = (
+            "created",
+            "updated",
+            "unchanged",
+            "removed" if not self.request.dry_run else "leaving",
+            "held",
+            "superseded",
+            "checked",
+            "seconds",
+        )
         lines += _table(["figure", "value"], [[name, told[name]] for name in figures])
         lines += ["", "## Sources", ""]
         lines += _table(

@@ -14,10 +14,14 @@ from core.errors import ConfigError
 from core.plan import Plan
 from core.settings import Settings
 from stage.folder import Stage
-from store.client import Timeouts
+from store.client import Timeouts, client_of
 from store.keys import Keys
+from store.marks import pseudonym_key
+from store.writer import Limits
+from transforms.columns import USER_ID
 from transforms.normalise import Hook
 from transforms.scope import EVERYONE, Scope
+from transforms.slots import buckets_of
 
 
 @dataclass
@@ -25,8 +29,9 @@ class RunContext:
     """One run of a pipeline.
 
     ``redis_run_id`` is the server process that preflight met: what another one holds is not to be
-    trusted. ``scope`` is known before the first row is staged; ``lookups`` are filled once the
-    reference datasets are.
+    trusted. ``scope`` is known before the first row is staged; where ``keyed``, only the
+    rows of its users were read. ``rewrite`` are users to write whatever their digest says.
+    ``lookups`` are filled once the reference datasets are staged.
     """
 
     plan: Plan
@@ -37,6 +42,8 @@ class RunContext:
     epoch: int
     redis_run_id: str | None = None
     scope: Scope = EVERYONE
+    keyed: bool = False
+    rewrite: frozenset[str] = frozenset()
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
@@ -50,9 +57,40 @@ class RunContext:
         return Timeouts(answer_s=self.settings.redis_timeout_s)
 
     @property
+    def pseudonym_key(self) -> bytes:
+        """The key of the keyed hashes that stand for users in reports.
+
+        Raises:
+            TargetError: it is kept in Redis, which does not answer.
+        """
+        if self.settings.hash_key is not None:
+            return self.settings.hash_key.get_secret_value().encode()
+        with client_of(self.redis_url, self.timeouts) as client:
+            return pseudonym_key(client, self.keys)
+
+    @property
+    def limits(self) -> Limits:
+        """How much is written at once, and how long is waited for other writers."""
+        return Limits(
+            batch_documents=self.settings.batch_documents,
+            fence_wait_s=self.settings.fence_wait_s,
+            fence_alive_s=self.settings.fence_alive_s,
+        )
+
+    @property
     def buckets(self) -> int:
         """The number of buckets."""
         return self.plan.pipeline.profile.buckets
+
+    @property
+    def scope_buckets(self) -> list[int]:
+        """The buckets that the run is about, in order."""
+        if self.scope.buckets is not None:
+            return sorted(self.scope.buckets)
+        if self.scope.users is None:
+            return list(range(self.buckets))
+        key = self.plan.pipeline.profile.key
+        return sorted(set(buckets_of(self.scope.users[USER_ID], key, self.buckets)))
 
     def units(self, buckets: list[int]) -> list[list[int]]:
         """Runs of neighbouring buckets with about ``settings.unit_users`` users each."""

@@ -11,7 +11,7 @@ import polars as pl
 from connectors.base import Connector
 from core.entries import Column
 from core.errors import ConfigError
-from core.plan import DatasetPlan
+from core.plan import DatasetPlan, Plan
 from core.records import ChangeFilter, RowCounts
 from core.selection import Selection
 from flows.keyed import Chain, KeyedReader, nobody
@@ -23,24 +23,26 @@ from transforms.normalise import folded, keyed, led_to_user, link_rows
 from transforms.scope import EVERYONE, Scope
 
 
-def check_selection(run: RunContext, selection: Selection) -> None:
+def check_selection(plan: Plan, selection: Selection) -> None:
     """Does nothing where the selection names what the pipeline file has.
 
     Raises:
         ConfigError: it does not, or a user id is none.
     """
-    pipeline = run.plan.pipeline
+    pipeline = plan.pipeline
     if selection.link is not None and selection.link not in pipeline.links:
         known = ", ".join(sorted(pipeline.links)) or "none"
         raise ConfigError(f"selection: there is no link {selection.link!r}; there are: {known}")
     if selection.source is not None and selection.source not in pipeline.sources:
         known = ", ".join(sorted(pipeline.sources))
         raise ConfigError(f"selection: there is no source {selection.source!r}; there are: {known}")
-    beyond = [bucket for bucket in selection.buckets if not 0 <= bucket < run.buckets]
+    beyond = [bucket for bucket in selection.buckets if not 0 <= bucket < pipeline.profile.buckets]
     if beyond:
-        raise ConfigError(f"selection: buckets go from 0 to {run.buckets - 1}, not {beyond[0]}")
+        raise ConfigError(
+            f"selection: buckets go from 0 to {pipeline.profile.buckets - 1}, not {beyond[0]}"
+        )
     if selection.changed_since is not None and not any(
-        entry.dataset.cursor for entry in run.plan.datasets.values()
+        entry.dataset.cursor for entry in plan.datasets.values()
     ):
         raise ConfigError("selection: no dataset of the pipeline file has a `cursor`")
 
@@ -61,7 +63,7 @@ def scope_of(run: RunContext, selection: Selection, snapshots: Snapshots) -> Sco
         ids = selection.users
         return Scope(_cast(run, ids if ids else _ids_in(selection.users_file)))
     if selection.link is not None:
-        return Scope(finder.by_key(selection.link, selection.keys))
+        return Scope(finder.by_key(selection.link, selection.link_keys))
     if selection.source is not None:
         return Scope(finder.by_source(selection.source))
     assert selection.changed_since is not None

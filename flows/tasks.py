@@ -11,13 +11,29 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from core.errors import GuardStopped, TargetUnavailable
+from core.acceptance import Acceptance
+from core.errors import TargetUnavailable
 from core.records import LoadCounts, RowCounts
 from core.settings import Settings
-from flows import checking, extraction, guarding, linking, loading, opening
+from flows import (
+    checking,
+    extraction,
+    guards,
+    leavers,
+    linking,
+    loading,
+    opening,
+    planning,
+    selected_rows,
+    selecting,
+    settling,
+    watermarks,
+)
 from flows.progress import Progress
+from flows.request import Request
 from flows.run_context import RunContext
 from store.outcome import Checked
+from transforms.scope import Scope
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -37,9 +53,25 @@ def preflight(config: Path, settings: Settings) -> opening.Ready:
 
 
 @task(task_run_name="open the snapshots of all sources", cache_policy=NO_CACHE)
-def open_snapshots(ready: opening.Ready, settings: Settings) -> tuple[int, opening.Snapshots]:
+def open_snapshots(
+    ready: opening.Ready, settings: Settings, *, dry_run: bool
+) -> tuple[int, opening.Snapshots]:
     """An epoch, and a snapshot of each source under it."""
+    if dry_run:
+        return opening.open_unnumbered(ready, settings)
     return opening.open_snapshots(ready, settings)
+
+
+@task(task_run_name="select the users", cache_policy=NO_CACHE)
+def select(run: RunContext, request: Request, snapshots: opening.Snapshots) -> Scope:
+    """Finds the users that the run is about."""
+    if request.kind == "incremental":
+        scope = selecting.changed_scope(run, snapshots, watermarks.spans(run, snapshots))
+    else:
+        scope = selecting.scope_of(run, request.selection, snapshots)
+    if scope.users is not None:
+        get_run_logger().info("%d users are selected", scope.users.height)
+    return scope
 
 
 @task(task_run_name="extract {source}", cache_policy=NO_CACHE)
@@ -50,6 +82,12 @@ def extract(run: RunContext, source: str, snapshots: opening.Snapshots) -> extra
     return extracted
 
 
+@task(task_run_name="extract the rows of the selected users", cache_policy=NO_CACHE)
+def extract_keyed(run: RunContext, snapshots: opening.Snapshots) -> dict[str, extraction.Extracted]:
+    """Reads from all sources just the rows of the run's users into the stage."""
+    return selected_rows.extract_selected(run, snapshots.connectors)
+
+
 @task(task_run_name="link {dataset}", cache_policy=NO_CACHE)
 def link(run: RunContext, dataset: str) -> RowCounts:
     """Leads a dataset's rows to their users."""
@@ -57,18 +95,28 @@ def link(run: RunContext, dataset: str) -> RowCounts:
 
 
 @task(task_run_name="guard", cache_policy=NO_CACHE)
-def guard(run: RunContext, extracted: Mapping[str, RowCounts]) -> dict[str, RowCounts]:
+def guard(
+    run: RunContext, extracted: Mapping[str, RowCounts], acceptance: Acceptance
+) -> guards.Judged:
     """Decides where every row ends, and stops the run if that looks wrong."""
-    settled, held = guarding.settle_all(run)
+    settled, held = settling.settle_all(run)
     counts = {name: ended + settled.get(name, RowCounts()) for name, ended in extracted.items()}
-    get_run_logger().info("%d users are held", held)
-    if found := guarding.findings(run, counts):
-        raise GuardStopped(found)
-    return counts
+    leaving = leavers.find_leavers(run)
+    get_run_logger().info("%d users are held, %d would be removed", held, leaving.users)
+    accepted = guards.judge(run, counts, leaving, lambda: planning.changed_share(run), acceptance)
+    return guards.Judged(counts, held, leaving, accepted)
+
+
+@task(task_run_name="plan buckets {named}", cache_policy=NO_CACHE)
+def plan(
+    run: RunContext, group: int, buckets: list[int], named: str, diffs: int, progress: Progress
+) -> planning.Planned:
+    """Compares a group of buckets with Redis; writes nothing."""
+    return planning.plan_buckets(run, buckets, diffs, lambda done: progress.tell(group, done))
 
 
 @task(
-    task_run_name="load buckets {first}-{last}",
+    task_run_name="load buckets {named}",
     cache_policy=NO_CACHE,
     retries=3,
     retry_delay_seconds=exponential_backoff(2),
@@ -76,25 +124,39 @@ def guard(run: RunContext, extracted: Mapping[str, RowCounts]) -> dict[str, RowC
     retry_condition_fn=_is_transient,
 )
 def load(
-    run: RunContext, group: int, first: int, last: int, progress: Progress
+    run: RunContext, group: int, buckets: list[int], named: str, progress: Progress
 ) -> tuple[LoadCounts, Counter[str]]:
     """Merges and writes a group of buckets."""
-    buckets = list(range(first, last + 1))
     counts, quarantined = loading.load_buckets(
         run, group, buckets, lambda done: progress.tell(group, done)
     )
-    get_run_logger().info("buckets %d-%d: %s", first, last, counts)
+    get_run_logger().info("buckets %s: %s", named, counts)
     return counts, quarantined
 
 
 @task(
-    task_run_name="check buckets {first}-{last}",
+    task_run_name="check buckets {named}",
     cache_policy=NO_CACHE,
     retries=3,
     retry_delay_seconds=exponential_backoff(2),
     retry_jitter_factor=0.5,
     retry_condition_fn=_is_transient,
 )
-def check(run: RunContext, group: int, first: int, last: int) -> Checked:
+def check(run: RunContext, group: int, buckets: list[int], named: str) -> Checked:
     """Reads a group of buckets back."""
-    return checking.check_buckets(run, group, list(range(first, last + 1)))
+    return checking.check_buckets(run, group, buckets)
+
+
+@task(
+    task_run_name="sweep",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_is_transient,
+)
+def sweep(run: RunContext) -> leavers.Swept:
+    """Removes the users whom the sources no longer know."""
+    swept = leavers.sweep(run, run.pseudonym_key)
+    get_run_logger().info("%d users removed, %d spared", swept.removed, swept.spared)
+    return swept

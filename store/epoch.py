@@ -74,6 +74,16 @@ def draw_epoch(
     )
 
 
+def next_epoch(client: redis.Redis, keys: Keys) -> int:
+    """The epoch that would be drawn now; the counter stays as it is.
+
+    Raises:
+        TargetError: Redis does not answer.
+    """
+    with driver_errors("GET"):
+        return int(client.get(keys.epoch) or 0) + 1
+
+
 def check_counter(client: redis.Redis, keys: Keys, epoch_seen: int) -> None:
     """Compares the epoch counter with an epoch that a document carries.
 

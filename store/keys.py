@@ -11,6 +11,7 @@ from core.pipeline import Profile
 SLOTS = 16384
 """Hash slots of a Redis Cluster."""
 
+_CONTROL = b"prefetch:"
 _PLACE = "{user_id}"
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 
@@ -58,6 +59,8 @@ class Keys:
         self.opening = self._control("opening")
         self.bucket_count = self._control("buckets")
         self.runs = runs_key(profile.name)
+        self.watermarks = self._control("watermarks")
+        self.pseudonyms = self._control("pseudonyms")
 
     def profile(self, user_id: str) -> bytes:
         """The key of a user's profile."""
@@ -83,18 +86,14 @@ class Keys:
 
     def user_id_of(self, profile_key: bytes) -> str | None:
         """The user whose profile has this key; None where no user id encodes to it."""
-        before, behind = self._profile
-        try:
-            key = profile_key.decode()
-        except UnicodeDecodeError:
+        return _user_in(profile_key, self._profile)
+
+    def owner_of(self, key: bytes) -> str | None:
+        """The user whose profile or credential has this key; None where it is nobody's."""
+        if key.startswith(_CONTROL):
             return None
-        if not (key.startswith(before) and key.endswith(behind)):
-            return None
-        user_id = unquote(key[len(before) : len(key) - len(behind)], errors="surrogateescape")
-        try:
-            return user_id if self.profile(user_id) == profile_key else None
-        except ValueError:
-            return None
+        user_id = _user_in(key, self._profile)
+        return _user_in(key, self._credential) if user_id is None else user_id
 
     @property
     def profile_pattern(self) -> str:
@@ -126,12 +125,31 @@ class Keys:
         return self._control(f"canary:{token}")
 
     def _control(self, rest: str) -> bytes:
-        return f"prefetch:{self.name}:{rest}".encode()
+        return _CONTROL + f"{self.name}:{rest}".encode()
 
 
 def runs_key(profile: str) -> bytes:
     """A list: the reports of the last runs; known by the profile's name alone."""
     return f"prefetch:{profile}:runs".encode()
+
+
+def _user_in(key: bytes, halves: tuple[str, str]) -> str | None:
+    """The user id that a key made of these halves holds; None where none encodes to it."""
+    before, behind = halves
+    try:
+        text = key.decode()
+    except UnicodeDecodeError:
+        return None
+    if not (text.startswith(before) and text.endswith(behind)):
+        return None
+    name = text[len(before) : len(text) - len(behind)]
+    if _PLAIN.fullmatch(name):
+        return name
+    user_id = unquote(name, errors="surrogateescape")
+    try:
+        return user_id if user_id and encoded(user_id) == name else None
+    except ValueError:
+        return None
 
 
 def _halves(template: str) -> tuple[str, str]:

@@ -20,8 +20,7 @@ def lookup(client: redis.Redis, keys: Keys, user_id: str) -> dict[str, Any] | No
         TargetUnfit: the document does not match its digest, or is another user's.
         TargetError: Redis does not answer.
     """
-    with driver_errors("JSON.GET"):
-        text = client.execute_command("JSON.GET", keys.profile(user_id))
+    text = _text(client, keys, user_id)
     if text is None:
         return None
     document = opened(text)
@@ -31,3 +30,20 @@ def lookup(client: redis.Redis, keys: Keys, user_id: str) -> dict[str, Any] | No
     if str(found.get("user_id")) != user_id:
         raise TargetUnfit("the profile belongs to another user: load it again")
     return found
+
+
+def stored(client: redis.Redis, keys: Keys, user_id: str) -> dict[str, Any] | None:
+    """A user's profile as it stands there, whatever its state; None where there is none.
+
+    Raises:
+        TargetError: Redis does not answer.
+    """
+    text = _text(client, keys, user_id)
+    found = None if text is None else orjson.loads(text)
+    return found if isinstance(found, dict) else None
+
+
+def _text(client: redis.Redis, keys: Keys, user_id: str) -> bytes | None:
+    with driver_errors("JSON.GET"):
+        text: bytes | None = client.execute_command("JSON.GET", keys.profile(user_id))
+    return text

@@ -1,4 +1,4 @@
-"""Guard: what the extracted rows look like, judged before the first write."""
+"""Settle all: where every row of the run will end, before the first write."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 from core.expressions import names_in
 from core.plan import DatasetPlan
 from core.records import RowCounts
+from flows.leavers import KNOWN
 from flows.run_context import RunContext
 from flows.steps import advance
 from stage.partitions import PartitionReader
@@ -16,9 +17,6 @@ from transforms.columns import BUCKET, CULPRIT, REASON, ROW, USER_ID
 from transforms.element_keys import match_columns
 from transforms.normalise import is_copied
 from transforms.settle import Read, settle
-
-_NOT_OF_THE_ROW = "user_held"
-"""Rows withheld with their user are counted by what held him, not a second time."""
 
 
 def settle_all(run: RunContext) -> tuple[dict[str, RowCounts], int]:
@@ -30,44 +28,20 @@ def settle_all(run: RunContext) -> tuple[dict[str, RowCounts], int]:
     counts = {entry.name: RowCounts() for entry in run.plan.placed}
     held = 0
     readers = readers_of(run)
+    buckets = run.scope_buckets
     columns = {entry.name: _needed(entry, run) for entry in run.plan.placed}
-    for unit in run.units(list(range(run.buckets))):
-        advance("guard", len(unit) / run.buckets)
-        settled = settle(run.plan, reads(run, readers, unit, columns), run.lookups)
-        if settled is None:
-            continue
-        held += settled.held.height
-        for name, ended in settled.counts.items():
-            counts[name] += ended
+    with run.stage.writer(KNOWN) as known:
+        for unit in run.units(buckets):
+            advance("guard", len(unit) / len(buckets))
+            settled = settle(run.plan, reads(run, readers, unit, columns), run.lookups)
+            if settled is None:
+                continue
+            held += settled.held.height
+            for users in (settled.users, settled.held):
+                known.append(users.select(pl.col(USER_ID).cast(pl.String)), users[BUCKET])
+            for name, ended in settled.counts.items():
+                counts[name] += ended
     return counts, held
-
-
-def findings(run: RunContext, counts: Mapping[str, RowCounts]) -> list[str]:
-    """What stops the run: too few rows, too many that can't be used, rows not accounted for."""
-    found = []
-    limit = run.plan.pipeline.guard.max_quarantined_share
-    for name, ended in counts.items():
-        least = run.plan.datasets[name].dataset.min_rows
-        source = run.plan.datasets[name].source
-        if ended.rows < least:
-            found.append(
-                f"source {source}: {name} has {ended.rows} rows, fewer than its min_rows {least}: "
-                "missing is not empty"
-            )
-        own = {why: n for why, n in ended.quarantined.items() if why[0] != _NOT_OF_THE_ROW}
-        unusable = sum(own.values())
-        if unusable > limit * (ended.rows + ended.copies):
-            worst = sorted(own.items(), key=lambda pair: -pair[1])[:3]
-            reasons = ", ".join(
-                f"{n} {why[0]}{f' ({why[1]})' if why[1] else ''}" for why, n in worst
-            )
-            found.append(
-                f"{name}: {unusable} of {ended.rows + ended.copies} rows can't be used "
-                f"({reasons}), more than max_quarantined_share {limit:g} allows"
-            )
-        if not ended.balanced:
-            found.append(f"{name}: the counts do not add up to the rows read: {ended}")
-    return found
 
 
 def readers_of(run: RunContext) -> dict[str, PartitionReader]:

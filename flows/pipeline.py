@@ -1,0 +1,257 @@
+"""The way of every run: nightly, backfill and incremental differ only in whom they are about.
+
+Read ``_carried_out`` from top to bottom: that is the order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+
+from prefect import get_run_logger
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable
+from core.records import SourceRead
+from core.settings import Settings, load_settings
+from flows import linking, opening, watermarks
+from flows.extraction import Extracted
+from flows.planning import Planned
+from flows.progress import Progress
+from flows.publishing import publish
+from flows.report import Report
+from flows.request import Request
+from flows.run_context import RunContext
+from flows.selecting import check_selection
+from flows.steps import advance
+from flows.tasks import (
+    check,
+    extract,
+    extract_keyed,
+    guard,
+    link,
+    load,
+    open_snapshots,
+    plan,
+    preflight,
+    select,
+    sweep,
+)
+from stage.folder import open_stage
+from store.outcome import Checked
+
+_GROUP_USERS = 200_000
+"""Users in one task of the load: 10 to 30 seconds of work."""
+
+Group = list[int]
+
+
+def carry_out(request: Request) -> dict[str, Any]:
+    """Does what a request asks for, and tells about it.
+
+    Returns:
+        The report as a dictionary (docs/report.md).
+
+    Raises:
+        PrefetchError: the run did not succeed; the error's ``report`` says how far it came.
+    """
+    settings = load_settings()
+    report = Report(profile=request.config.stem, run=uuid4().hex, request=request)
+    try:
+        _carried_out(request, settings, report)
+    except BaseException as error:
+        report.end(error)
+        if isinstance(error, PrefetchError):
+            error.report = report.as_dict()
+        raise
+    finally:
+        publish(report, settings)
+    return report.as_dict()
+
+
+def _carried_out(request: Request, settings: Settings, report: Report) -> None:
+    with _step(report, "preflight"):
+        ready = preflight(request.config, settings)
+        check_selection(ready.plan, request.selection)
+    report.of(ready.plan)
+    with ExitStack() as cleanup:
+        with _step(report, "extract"):
+            run = _extracted(request, ready, settings, report, cleanup)
+        with _step(report, "link"):
+            _linked(run, report)
+        with _step(report, "guard"):
+            report.judged(guard(run, report.rows, request.acceptance))
+        groups = _groups(run)
+        if request.dry_run:
+            with _step(report, "plan"):
+                _planned(run, groups, request.diffs, report)
+            return report.end()
+        with _step(report, "load"):
+            _loaded(run, groups, report)
+        with _step(report, "check"):
+            _checked(run, groups, report)
+        with _step(report, "sweep"):
+            report.swept = sweep(run)
+        if request.selection.everyone:
+            watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
+    report.end()
+
+
+def _extracted(
+    request: Request,
+    ready: opening.Ready,
+    settings: Settings,
+    report: Report,
+    cleanup: ExitStack,
+) -> RunContext:
+    """The run with all its rows staged; a lost snapshot starts all of them again."""
+    for attempt in range(1, settings.extract_attempts + 1):
+        with ExitStack() as this_attempt:
+            try:
+                epoch, snapshots = open_snapshots(ready, settings, dry_run=request.dry_run)
+                this_attempt.callback(snapshots.close)
+                name = f"{report.run}-{attempt}"
+                buckets = ready.plan.pipeline.profile.buckets
+                stage = this_attempt.enter_context(open_stage(settings.stage_dir, name, buckets))
+                report.epoch = None if request.dry_run else epoch
+                run = RunContext(
+                    ready.plan,
+                    ready.hooks,
+                    settings,
+                    ready.keys,
+                    stage,
+                    epoch,
+                    ready.redis_run_id,
+                    rewrite=request.rewrite,
+                )
+                run = _scoped(run, request, snapshots)
+                _read(run, snapshots, report)
+            except (SourceConflict, SourceUnavailable) as error:
+                if attempt == settings.extract_attempts:
+                    raise
+                get_run_logger().warning("extraction %d starts again: %s", attempt, error)
+                time.sleep(2**attempt)
+                continue
+            snapshots.close()
+            cleanup.push(this_attempt.pop_all())
+            return run
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _scoped(run: RunContext, request: Request, snapshots: opening.Snapshots) -> RunContext:
+    if request.kind != "incremental" and request.selection.everyone:
+        return run
+    scope = select(run, request, snapshots)
+    few = scope.users is not None and scope.users.height <= run.settings.keyed_users
+    return replace(run, scope=scope, keyed=few)
+
+
+def _read(run: RunContext, snapshots: opening.Snapshots, report: Report) -> None:
+    if run.keyed:
+        made: list[Extracted] = list(extract_keyed(run, snapshots).values())
+    else:
+        with _threads(run.settings.source_threads) as threads:
+            futures = [
+                threads.submit(extract, {"run": run, "source": name, "snapshots": snapshots})
+                for name in snapshots.connectors
+            ]
+            made = _results(futures)
+    for extracted in made:
+        name = extracted.source
+        report.rows.update(extracted.counts)
+        report.sources[name] = SourceRead(
+            extracted.rows,
+            snapshots.as_of[name],
+            snapshots.connectors[name].consistency,
+            extracted.seconds,
+        )
+
+
+def _linked(run: RunContext, report: Report) -> None:
+    for name, ended in linking.load_lookups(run).items():
+        report.rows[name] += ended
+    linked = [entry.name for entry in run.plan.placed if entry.links]
+    with _threads(run.settings.load_threads) as threads:
+        futures = [threads.submit(link, {"run": run, "dataset": name}) for name in linked]
+        for name, ended in zip(linked, _results(futures), strict=True):
+            report.rows[name] += ended
+
+
+def _groups(run: RunContext) -> list[Group]:
+    """The run's buckets in groups: one task's work each, at least one a thread."""
+    buckets = run.scope_buckets
+    users = run.stage.reader("rows", run.plan.anchor.name).total_rows
+    number = max(run.settings.load_threads, -(-users // _GROUP_USERS))
+    number = min(number, len(buckets))
+    bounds = [len(buckets) * i // number for i in range(number + 1)] if number else []
+    return [buckets[first:last] for first, last in pairwise(bounds)]
+
+
+def _planned(run: RunContext, groups: list[Group], diffs: int, report: Report) -> None:
+    planned = Planned()
+    for part in _of_groups(run, plan, groups, progress=Progress(_total(groups)), diffs=diffs):
+        planned.counts += part.counts
+        planned.diffs += part.diffs
+    report.loaded, report.diffs = planned.counts, planned.diffs[:diffs]
+
+
+def _loaded(run: RunContext, groups: list[Group], report: Report) -> None:
+    for counts, quarantined in _of_groups(run, load, groups, progress=Progress(_total(groups))):
+        report.loaded += counts
+        report.written_quarantined += quarantined
+
+
+def _checked(run: RunContext, groups: list[Group], report: Report) -> None:
+    checked = Checked()
+    for part in _of_groups(run, check, groups):
+        checked += part
+    report.checked, report.findings = checked.documents, dict(checked.findings)
+    if checked.findings:
+        raise NotLoaded(dict(checked.findings))
+
+
+def _of_groups(run: RunContext, task: Any, groups: list[Group], **more: Any) -> list[Any]:
+    """What a task makes of each group of buckets, side by side."""
+    with _threads(run.settings.load_threads) as threads:
+        futures = [
+            threads.submit(
+                task,
+                {"run": run, "group": place, "buckets": group, "named": _named(group), **more},
+            )
+            for place, group in enumerate(groups)
+        ]
+        return _results(futures)
+
+
+def _named(group: Group) -> str:
+    return f"{group[0]}-{group[-1]}" if len(group) > 1 else str(group[0])
+
+
+def _total(groups: list[Group]) -> int:
+    return sum(map(len, groups))
+
+
+def _threads(number: int) -> ThreadPoolTaskRunner[Any]:
+    return ThreadPoolTaskRunner(max_workers=number)
+
+
+def _results(futures: Sequence[PrefectFuture[Any]]) -> list[Any]:
+    """The results of all futures, once all are done: an error never leaves others at work."""
+    wait(list(futures))
+    return [future.result() for future in futures]
+
+
+@contextmanager
+def _step(report: Report, name: str) -> Iterator[None]:
+    started = time.monotonic()
+    advance(name)
+    try:
+        yield
+    finally:
+        report.steps[name] = time.monotonic() - started

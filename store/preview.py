@@ -1,0 +1,70 @@
+"""What a load would do to a bucket, found out without a fence and without writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from core.records import BucketDocuments, LoadCounts
+from store.client import Timeouts
+from store.expiry import may_expire
+from store.fence import marks_of
+from store.keys import Keys
+from store.load import Load
+from store.look import Looker
+from store.plan import Planner, Sealer
+from store.wire import Primary
+
+
+class Preview(NamedTuple):
+    """The counts that a load would have, and the users of documents that it would update."""
+
+    counts: LoadCounts
+    updated: list[str]
+
+
+class BucketPreview:
+    """Compares buckets with one Redis over connections of its own."""
+
+    def __init__(
+        self, url: str, keys: Keys, *, run_id: str | None = None, timeouts: Timeouts = Timeouts()
+    ) -> None:
+        self._keys = keys
+        primary = Primary(url, timeouts, run_id)
+        self._control, self._looking = primary.wire(), primary.wire()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._control.drop()
+        self._looking.drop()
+
+    def load(
+        self,
+        documents: BucketDocuments,
+        epoch: int,
+        schema_version: int,
+        rewrite: Collection[str] = (),
+    ) -> Preview:
+        """What ``BucketWriter.load`` would do now.
+
+        Raises:
+            TargetError: Redis can't be read.
+        """
+        marks_key = self._keys.removed(documents.bucket)
+        marks = marks_of(*self._control.look_up(("HGETALL", marks_key)))
+        persist = may_expire(self._control, self._keys)
+        planner = Planner(Sealer(schema_version, epoch), marks_key, False, rewrite, persist)
+        looker = Looker(self._looking, self._control, marks, lambda: None)
+        load = Load(self._keys, documents.bucket, planner, looker, self._control)
+        updated = [w.user_id for w in load.profiles(documents) if w.kind == "updated"]
+        for _ in load.holds(documents):
+            pass  # counted by the planner
+        return Preview(load.loaded([]).counts, updated)
