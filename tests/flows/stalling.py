@@ -8,9 +8,9 @@ fence, and no longer watch it.
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 import sys
+import threading
 
 from flows import command_line
 from store import lanes
@@ -23,7 +23,8 @@ def stop_before(number: int) -> None:
 
     def stalled(lane: lanes.Lane, batch: lanes.Batch, refresh: bytes, found: bytes) -> None:
         if batch.writes and next(numbers) == number:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: one sent to the process might stop it a little later.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         send(lane, batch, refresh, found)
 
     lanes.Lane.send = stalled  # type: ignore[method-assign]
