@@ -39,6 +39,14 @@ a column of JSON (a field), and the rest leads into its documents. What stands t
 text (a string without quotes, a number with all its digits), an object or array as JSON text, and
 as JSON text in any case where ``json`` or an array is declared. JSON's null, and a path that
 leads nowhere, are null.
+
+**Filters** (``Query.keys``, ``Query.changed``) promise that no row is missed, never that no other
+comes. A connector hands its source what the source can judge by an index; a filter that it can't
+judge it leaves out, and reads all rows. Values that the column's type can't hold are left out; a
+filter without values reads no row. The values are those of the column as ``transforms.casts``
+makes it: the connector knows which texts become an integer, a uuid or an object id. It does not
+know a column's ``trim`` and ``case``, a user id's ``trim``, ``case`` and type, nor what a hook
+does: whoever asks says ``loose`` for the former, and does not ask for the latter.
 """
 
 from __future__ import annotations

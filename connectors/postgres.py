@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,8 +25,10 @@ from sqlalchemy.engine import URL
 
 from connectors.arrow import Delivered, frame, from_hex, text
 from connectors.copy_csv import Message, chunks, parse
+from connectors.filter_values import shape
 from connectors.postgres_columns import TYPES_SQL, PgType, resolve
 from connectors.postgres_errors import connect_error, statement_error
+from connectors.postgres_filters import folding_probe, where
 from connectors.postgres_statement import Statement, statement
 from connectors.relations import find_places, named, relation_sql, table_sql
 from core.errors import SourceDrift, SourceError, SourceUnavailable
@@ -76,7 +79,7 @@ class PostgresConnector:
         self._place = f"{url.host or 'the local socket'}:{url.port or 5432}"
         _, self._arguments = dialect.create_connect_args(url)
         self._connection: psycopg.Connection[Any] | None = None
-        self._ascii = False
+        self._ascii, self._is_utf8 = False, True
         self._statements: dict[Query, Statement] = {}
 
     @property
@@ -105,6 +108,7 @@ class PostgresConnector:
                 connection.execute(f"SET LOCAL {setting} = '{value}'".encode())
             as_of, encoding = connection.execute(AS_OF).fetchone() or (datetime.now(UTC), "")
         self._ascii = encoding == "SQL_ASCII"
+        self._is_utf8 = encoding in {"UTF8", "SQL_ASCII"}
         return as_of.astimezone(UTC)
 
     def describe(self, query: Query) -> Mapping[str, ColumnType]:
@@ -117,7 +121,7 @@ class PostgresConnector:
         planned = self._statement(query)
         connection, seen, sent = self._open_connection(), 0, 0
         # The savepoint keeps the snapshot when the caller stops before the end.
-        command = f"COPY ({planned.sql}) TO STDOUT (FORMAT csv)".encode()
+        command = f"COPY ({self._select(query)}) TO STDOUT (FORMAT csv)".encode()
         with (
             self._edge(query),
             connection.transaction(),
@@ -164,13 +168,36 @@ class PostgresConnector:
         told = arrays[len(columns)] if planned.has_bad else None
         return frame(columns, {EMPTY: arrays[-1]} if planned.has_empty else {}, told)
 
+    def _select(self, query: Query) -> str:
+        planned = self._statement(query)
+        return planned.sql + where(query, planned.filterable, is_utf8=self._is_utf8)
+
     def _statement(self, query: Query) -> Statement:
-        planned = self._statements.get(query)
+        asked = shape(query)
+        planned = self._statements.get(asked)
         if planned is None:
             connection = self._open_connection()
             with self._edge(query), connection.transaction():
-                planned = self._statements[query] = self._plan(connection, query)
+                planned = self._plan(connection, query)
+                planned = self._statements[asked] = self._probed(connection, query, planned)
         return planned
+
+    def _probed(
+        self, connection: psycopg.Connection[Any], query: Query, planned: Statement
+    ) -> Statement:
+        """The statement, knowing how the texts that are filtered fold under their collation."""
+        columns = dict(planned.filterable)
+        for key in query.keys:
+            column = columns[key.column]
+            if column.is_text:
+                probe = folding_probe(column, planned.relation).encode()
+                try:
+                    with connection.transaction():
+                        folds = connection.execute(probe).fetchone() == (True,)
+                except psycopg.errors.FeatureNotSupported:
+                    folds = False  # a collation that regular expressions can't use
+                columns[key.column] = replace(column, folds=folds)
+        return replace(planned, filterable=columns)
 
     def _plan(self, connection: psycopg.Connection[Any], query: Query) -> Statement:
         relation = relation_sql(query, self._source.db_schema, self._quote)

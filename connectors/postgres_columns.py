@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -52,12 +52,17 @@ TypeRow = tuple[int, str, str, str, int, int, int]
 
 @dataclass(frozen=True)
 class PgType:
-    """A type without its domains; ``item`` is that of an array's elements."""
+    """A type without its domains; ``item`` is that of an array's elements.
+
+    ``domain`` tells that there was one, which matters where PostgreSQL looks for an array's
+    operators.
+    """
 
     name: str
     modifier: int
     composite: bool = False
     item: PgType | None = None
+    domain: bool = False
 
     @property
     def is_json(self) -> bool:
@@ -95,7 +100,7 @@ def resolve(types: Mapping[int, TypeRow], oid: int, modifier: int) -> PgType:
     """The type behind an oid, domains taken away."""
     _, name, kind, category, base, base_modifier, element = types[oid]
     if kind == "d":
-        return resolve(types, base, base_modifier)
+        return replace(resolve(types, base, base_modifier), domain=True)
     if category == "A":
         return PgType(name, modifier, item=resolve(types, element, modifier))
     return PgType(name, modifier, composite=kind == "c")

@@ -6,34 +6,44 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from connectors.postgres_columns import PgType, Selected, literal, whole, within
+from connectors.postgres_filters import Filterable
 from connectors.relations import Place, Places, named
 from core.errors import SourceDrift
 from core.records import Query
 
 Quote = Callable[[str], str]
 
+TEXT = PgType("text", -1)
+
 
 @dataclass(frozen=True)
 class Statement:
     """A SELECT: the query's columns in order, then the bad column's name, then what is empty.
 
-    ``has_bad`` and ``has_empty`` tell whether those two are there.
+    It ends with what it reads ``relation``, for a WHERE to follow; ``filterable`` has the columns
+    as a condition sees them. ``has_bad`` and ``has_empty`` tell whether those two are there.
     """
 
     sql: str
+    relation: str
     columns: tuple[Selected, ...]
+    filterable: Mapping[str, Filterable]
     has_bad: bool
     has_empty: bool
 
 
 @dataclass(frozen=True)
 class _Unnested:
-    """The array of a query: the join that makes rows of it, and its element's type."""
+    """The array of a query: the join that makes rows of it, and its element's type.
+
+    ``indexed`` is its SQL where it is an array that an index may be on.
+    """
 
     join: str
     element: PgType
     bad: str
     empty: str
+    indexed: str | None = None
 
 
 def statement(
@@ -56,21 +66,25 @@ def statement(
     if places.array and array is None:
         problems.append(f"{query.unnest} is no array")
     columns = []
+    filterable: dict[str, Filterable] = {}
     for wanted, place in zip(query.columns, places.columns, strict=True):
         if place.element and array is None:
             continue
-        sql, held = f"t.{quote(place.column)}", types[place.column]
+        sql, held, whose = f"t.{quote(place.column)}", types[place.column], None
         if place.element and array is not None:
-            sql, held = "e.v", array.element
+            sql, held, whose = "e.v", array.element, array.indexed
         if place.steps and not held.is_json:
             problems.append(f"{wanted.path} leads into a column that is no JSON")
         elif place.steps or (place.element and held.is_json):
             columns.append(within(sql, held, place, wanted.type))
+            held = TEXT
+            sql = columns[-1].sql
         else:
             columns.append(whole(sql, held, wanted.type))
+        filterable[wanted.name] = Filterable(sql, held, wanted.type, whose)
     if problems:
         raise SourceDrift(source, f"in {named(query)}, {'; '.join(problems)}", query.dataset)
-    return _assemble(query, relation, places, array, tuple(columns))
+    return _assemble(query, relation, places, array, tuple(columns), filterable)
 
 
 def _assemble(
@@ -79,6 +93,7 @@ def _assemble(
     places: Places,
     array: _Unnested | None,
     columns: tuple[Selected, ...],
+    filterable: Mapping[str, Filterable],
 ) -> Statement:
     names = [column.name for column in query.columns]
     bad = [
@@ -96,8 +111,9 @@ def _assemble(
         printed.append(f"CASE {' '.join(bad)} END")
     if array:
         printed.append(array.empty)
-    sql = f"SELECT {', '.join(printed)} FROM {relation}{array.join if array else ''}"
-    return Statement(sql, columns, bool(bad), array is not None)
+    read = f"{relation}{array.join if array else ''}"
+    sql = f"SELECT {', '.join(printed)} FROM {read}"
+    return Statement(sql, read, columns, filterable, bool(bad), array is not None)
 
 
 def _unnest(place: Place, held: PgType, quote: Quote) -> _Unnested | None:
@@ -117,6 +133,7 @@ def _unnest(place: Place, held: PgType, quote: Quote) -> _Unnested | None:
         held.item,
         bad=f"array_ndims({sql}) > 1",
         empty=f"coalesce(cardinality({sql}), 0) = 0",
+        indexed=None if held.item.domain else sql,
     )
 
 

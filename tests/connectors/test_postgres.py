@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import psycopg
 import pytest
 
 from core.errors import SourceDrift, SourceError, SourceUnavailable
-from core.records import BAD_COLUMN, EMPTY, Query, QueryColumn
+from core.records import BAD_COLUMN, EMPTY, ChangeFilter, KeyFilter, Query, QueryColumn
+from tests.connectors.filter_suite import (
+    SqlFilterSuite,
+    asked,
+    assert_complete,
+    changed_ids,
+    ids_of,
+    instants,
+)
 from tests.connectors.suite import CANARY, ServerSuite, SqlSuite, query, rows_of
 from tests.connectors.suite import Bank as BaseBank
 
@@ -82,7 +93,7 @@ def read_types(bank: Bank, selects: str, **paths: str) -> list[dict[str, Any]]:
         return rows_of(opened, query("v", **(paths or {"v": "v"})))
 
 
-class TestPostgres(SqlSuite, ServerSuite):
+class TestPostgres(SqlSuite, SqlFilterSuite, ServerSuite):
     # Started with trust: it takes any password.
     test_a_wrong_password_is_denied = None  # type: ignore[assignment]
 
@@ -215,3 +226,232 @@ class TestPostgres(SqlSuite, ServerSuite):
         with bank.opened() as opened, pytest.raises(SourceError, match="22P02") as caught:
             rows_of(opened, wanted)
         assert CANARY not in f"{caught.value}{caught.value!r}"
+
+
+UUIDS = [f"3fa85f64-5717-4562-b3fc-{n:012x}" for n in range(3)]
+
+FILTERED = [
+    ("int", ["5", "-6", "NULL"], "integer", [(5,), (2**31, 5), (-6, 5)]),
+    ("smallint", ["5", "-6"], "string", [("5",), ("40000", "-6")]),
+    ("numeric", ["5", "5.50", "'NaN'"], "string", [("5",), ("5.50", "x"), ("NaN",), ("nan", "5")]),
+    ("numeric(12,2)", ["5", "6"], "integer", [(5,), (6, 10**30)]),
+    ("float8", ["5", "0.5", "1e300"], "integer", [(5,), (5, 2**60)]),
+    ("float8", ["5", "0.5"], "string", [("0.5",), ("5.0",)]),
+    ("float4", ["123456789", "0.1"], "integer", [(123456790,)]),
+    ("boolean", ["true", "false"], "string", [("true",)]),
+    ("uuid", [f"'{each}'" for each in UUIDS], "uuid", [(UUIDS[1],), (UUIDS[2], "no uuid")]),
+    ("uuid", [f"'{each}'" for each in UUIDS], "string", [(UUIDS[1].upper(), UUIDS[1])]),
+    ("char(5)", ["'Ab'", "' Ab'", "'ab'"], "string", [("Ab   ",), ("Ab",), ("ab",)]),
+    ("varchar(5)", ["'Ab'", "' Ab'", "'ab'"], "string", [("Ab",), ("ab",)]),
+    ("name", ["'Ab'", "'ab'"], "string", [("ab",), ("a" * 70, "Ab")]),
+    ("citext", ["'Ab'", "' AB'", "'\u00c9'", "'E\u0301'"], "string", [("Ab",), ("ab",), ("\u00e9",)]),
+    ("mood", ["'ok'", "'No'"], "string", [("ok",), ("No", "none of them")]),
+    ("label", ["'a'", "'B'"], "string", [("a",), ("b",), ("'",)]),
+    ("bytea", ["'abc'"], "string", [("abc",)]),
+    ("date", ["'2024-01-31'"], "string", [("2024-01-31",)]),
+    ("inet", ["'10.0.0.1'"], "string", [("10.0.0.1",)]),
+    ("int[]", ["'{5,6}'", "'{}'", "'{6,NULL}'", "'{{5},{6}}'"], "integer[]", [(5,), (6, 2**40)]),
+    ("int[]", ["'{5,6}'", "'{6}'"], "string[]", [("5",), ("x", "6")]),
+    ("text[]", ["""'{a,"B\\",{c"}'""", "'{A}'", "'{\" a\"}'"], "string[]", [("a",), ('B",{c',)]),
+    ("varchar(9)[]", ["'{a}'", "'{A}'"], "string[]", [("a",)]),
+    ("label[]", ["'{a}'", "'{A}'"], "string[]", [("a",), ("'",)]),
+    ("labels", ["'{a}'", "'{A}'"], "string[]", [("a",)]),
+    ("text[]", ["'{5}'", "'{05}'"], "integer[]", [(5,)]),
+    ("uuid[]", [f"'{{{each}}}'" for each in UUIDS], "uuid[]", [(UUIDS[1],), (UUIDS[2], "no uuid")]),
+    ("uuid[]", [f"'{{{each}}}'" for each in UUIDS], "string[]", [(UUIDS[1],)]),
+    ("text", ["'[\"a\"]'", "'a'"], "string[]", [("a",)]),
+    ("jsonb", ["'[\"a\", 5]'", "'[5]'"], "string[]", [("a",), ("5",)]),
+    ("text", ["'20240131'"], "date", [("2024-01-31",)]),
+]  # fmt: skip
+
+
+class TestPostgresFilters:
+    @pytest.mark.parametrize(("sql_type", "values", "kind", "keys"), FILTERED)
+    def test_types(
+        self, bank: Bank, sql_type: str, values: list[str], kind: str, keys: Any
+    ) -> None:
+        make_citext(bank)
+        bank.run("CREATE TYPE mood AS ENUM ('ok', 'No')")
+        bank.run("CREATE DOMAIN label AS text CHECK (VALUE <> '''')")
+        bank.run("CREATE DOMAIN labels AS text[]")
+        bank.run(f"CREATE TABLE t (id int, v {sql_type})")
+        for i, value in enumerate(values):
+            bank.run(f"INSERT INTO t VALUES ({i}, {value})")
+        with bank.opened() as opened:
+            for wanted in (query("t", "id", v=f"v:{kind}"), query("t", "id", v="v")):
+                rows = rows_of(opened, wanted)
+                for each in keys:
+                    for loose in (False, True):
+                        folds = tuple(v.lower() if loose and type(v) is str else v for v in each)
+                        assert_complete(opened, wanted, KeyFilter("v", folds, loose), rows=rows)
+
+    def test_collations(self, bank: Bank) -> None:
+        names = ["C", "POSIX", "pg_unicode_fast", "tr-x-icu", "lt-x-icu", "tr_TR.utf8", "ci"]
+        with suppress(psycopg.errors.FeatureNotSupported):
+            bank.run(
+                "CREATE COLLATION ci "
+                "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+            )
+        known = {name for (name,) in bank.admin.execute("SELECT collname FROM pg_collation")}
+        assert "C" in known
+        for name in known.intersection(names):
+            self.assert_folds(bank, name)
+
+    def assert_folds(self, bank: Bank, collation: str) -> None:
+        bank.run("DROP TABLE IF EXISTS t")
+        bank.run(f'CREATE TABLE t (id int, v text COLLATE "{collation}")')
+        held = ["ISTANBUL", "istanbul", "\u0131stanbul", "\u0130stanbul", " Istanbul", "J\u0301"]
+        for i, text in enumerate(held):
+            bank.admin.execute("INSERT INTO t VALUES (%s, %s)", (i, text))
+        wanted = query("t", "id", v="v:string")
+        with bank.opened() as opened:
+            found = assert_complete(opened, wanted, KeyFilter("v", ("istanbul",), True), {0, 1, 4})
+            assert_complete(opened, wanted, KeyFilter("v", ("istanbul",)), {1})
+            as_query = replace(wanted, text="SELECT * FROM t")
+            assert ids_of(opened, as_query, KeyFilter("v", ("istanbul",), True)) == found
+
+    @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+    def test_databases_that_are_not_unicode(self, bank: Bank, encoding: str) -> None:
+        bank.run(
+            f"CREATE DATABASE {bank.name}_old ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' "
+            "TEMPLATE template0"
+        )
+        url = f"{bank.url}_old"
+        with psycopg.connect(url, autocommit=True, client_encoding="utf8") as admin:
+            admin.execute("CREATE TABLE t (id int, v text)")
+            admin.execute("INSERT INTO t VALUES (1, '\u00e9'), (2, 'E'), (3, '\u00c9'), (4, 'e')")
+        wanted = query("t", "id", v="v:string")
+        with bank.opened(url=url) as opened:
+            key = KeyFilter("v", ("\u00e9", "\u0130", "\U0001f600"))
+            assert_complete(opened, wanted, key, {1})
+            assert_complete(opened, wanted, replace(key, loose=True), {1, 3})
+            assert_complete(opened, wanted, KeyFilter("v", ("e",), True), {2, 4})
+        bank.run(f"DROP DATABASE {bank.name}_old")
+
+    @pytest.mark.parametrize(
+        ("sql_type", "kind", "rows"),
+        [
+            ("timestamptz", "timestamp", 1),
+            ("timestamp", "timestamp", 3),
+            ("date", "timestamp", 3),
+            ("timestamptz", "date", 5),
+            ("text", "timestamp", 9),
+        ],
+    )
+    def test_changes(self, bank: Bank, sql_type: str, kind: str, rows: int) -> None:
+        held = [
+            f"2024-02-0{day} 00:00:00{'+00' if 'tz' in sql_type else ''}" for day in range(1, 8)
+        ]
+        special = [None, "2024-02-04" if sql_type == "text" else "infinity"]
+        bank.run(f"CREATE TABLE t (id int, at {sql_type})")
+        for i, text in enumerate([*held, *special], 1):
+            bank.admin.execute("INSERT INTO t VALUES (%s, %s)", (i, text))
+        wanted = query("t", "id", at=f"at:{kind}")
+        since, until = instants("2024-02-04T00:00:00", "2024-02-04T00:00:00.000001")
+        with bank.opened() as opened:
+            found = changed_ids(opened, wanted, "at", since, until)
+            assert 4 in found
+            assert len(found) == rows
+            assert 4 not in changed_ids(opened, wanted, "at", until, until) or rows > 1
+            ends = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+            assert set(range(1, 8)) <= changed_ids(opened, wanted, "at", *ends)
+            zone = timezone(timedelta(hours=5))
+            moved = (since.astimezone(zone), until.astimezone(zone))
+            assert changed_ids(opened, wanted, "at", *moved) == found
+
+    def test_indexes_serve(self, bank: Bank) -> None:
+        make_citext(bank)
+        bank.run(
+            "CREATE TABLE t AS SELECT i AS id, i::text AS digits, 'User' || i || '@x' AS mail, "
+            "('User' || i)::citext AS name, ('C' || i)::char(9) AS code, i::varchar AS short, "
+            "md5(i::text)::uuid AS key, i::numeric AS amount, ARRAY[i, i + 1] AS tags, "
+            "jsonb_build_object('a', 'v' || i) AS doc, '2024-01-01'::timestamptz + i * interval '1 h'"
+            " AS at FROM generate_series(1, 20000) AS i"
+        )
+        for made in (
+            "id", "digits", "lower(mail)", "name", "lower(code::text)", "short", "key", "amount",
+            "at", "(doc #>> ARRAY['a']::text[])",
+        ):  # fmt: skip
+            bank.run(f"CREATE INDEX ON t ({made})")
+        for odd in ("mail", "name::text", "code::text", "digits"):
+            column = odd.partition(":")[0]
+            bank.run(f"CREATE INDEX ON t ({column}) WHERE {odd} !~ '^[!-~]*$'")
+        bank.run("CREATE INDEX ON t USING gin (tags)")
+        bank.run("ANALYZE t")
+        key = "d41d8cd9-8f00-b204-e980-0998ecf8427e"
+        asks: list[tuple[str, KeyFilter]] = [
+            ("id", KeyFilter("id", (5, 6))),
+            ("id:string", KeyFilter("id", ("5",))),
+            ("digits:string", KeyFilter("digits", ("5",))),
+            ("digits:integer", KeyFilter("digits", (5,))),
+            ("digits:integer", KeyFilter("digits", (5,), loose=True)),
+            ("mail:string", KeyFilter("mail", ("user5@x", "user6@x"), loose=True)),
+            ("name:string", KeyFilter("name", ("user5",), loose=True)),
+            ("code:string", KeyFilter("code", ("c5",), loose=True)),
+            ("short:string", KeyFilter("short", ("5",))),
+            ("key:uuid", KeyFilter("key", (key,), loose=True)),
+            ("amount:integer", KeyFilter("amount", (5,))),
+            ("tags:integer[]", KeyFilter("tags", (5,))),
+            ("doc.a:string", KeyFilter("doc.a", ("v5",))),
+        ]
+        with bank.opened() as opened:
+            for path, ask in asks:
+                wanted = asked(query("t", **{ask.column: path}), ask)
+                assert "Seq Scan" not in plan_of(bank, opened, wanted), path
+                assert "Seq Scan" not in plan_of(
+                    bank, opened, replace(wanted, text="SELECT * FROM t")
+                )
+            unnested = query("t", "id", unnest="tags", tag="tags:integer")
+            assert "Bitmap" in plan_of(bank, opened, asked(unnested, KeyFilter("tag", (5,))))
+            span = ChangeFilter("at", *instants("2024-01-02", "2024-01-02T01:00:00"))
+            assert "Seq Scan" not in plan_of(
+                bank, opened, replace(query("t", at="at"), changed=span)
+            )
+            assert "Seq Scan" in plan_of(bank, opened, query("t", "id"))
+
+
+def make_citext(bank: Bank) -> None:
+    """The type ``citext``; written out here where the server comes without the extension."""
+    known = "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'"
+    if bank.admin.execute(known).fetchone() == (1,):
+        bank.run("CREATE EXTENSION citext")
+        return
+    bank.run("CREATE TYPE citext")
+    for function, taken, given in (
+        ("in", "cstring", "citext"), ("out", "citext", "cstring"),
+        ("recv", "internal", "citext"), ("send", "citext", "bytea"),
+    ):  # fmt: skip
+        bank.run(
+            f"CREATE FUNCTION citext{function}({taken}) RETURNS {given} "
+            f"AS 'text{function}' LANGUAGE internal STRICT IMMUTABLE"
+        )
+    bank.run(
+        "CREATE TYPE citext (input = citextin, output = citextout, receive = citextrecv, "
+        "send = citextsend, internallength = variable, storage = extended, category = 'S', "
+        "collatable = true)"
+    )
+    bank.run("CREATE CAST (citext AS text) WITHOUT FUNCTION AS IMPLICIT")
+    bank.run("CREATE CAST (text AS citext) WITHOUT FUNCTION AS ASSIGNMENT")
+    for name, sign in (("lt", "<"), ("le", "<="), ("eq", "="), ("ge", ">="), ("gt", ">")):
+        bank.run(
+            f"CREATE FUNCTION citext_{name}(citext, citext) RETURNS bool LANGUAGE sql IMMUTABLE "
+            f"AS 'SELECT lower($1::text) {sign} lower($2::text)'"
+        )
+        bank.run(
+            f"CREATE OPERATOR {sign} (leftarg = citext, rightarg = citext, "
+            f"procedure = citext_{name}, restrict = {'eqsel' if name == 'eq' else 'scalarltsel'})"
+        )
+    bank.run(
+        "CREATE FUNCTION citext_cmp(citext, citext) RETURNS int LANGUAGE sql IMMUTABLE "
+        "AS 'SELECT bttextcmp(lower($1::text), lower($2::text))'"
+    )
+    bank.run(
+        "CREATE OPERATOR CLASS citext_ops DEFAULT FOR TYPE citext USING btree AS OPERATOR 1 <, "
+        "OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 citext_cmp"
+        "(citext, citext)"
+    )
+
+
+def plan_of(bank: Bank, opened: Any, wanted: Query) -> str:
+    """PostgreSQL's plan of the statement that the connector makes."""
+    return "\n".join(row[0] for row in bank.admin.execute(f"EXPLAIN {opened._select(wanted)}"))
