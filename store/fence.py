@@ -177,6 +177,6 @@ def _refuse(fence: Fence, floor: int, counter: int) -> None:
 
 def _holder(value: bytes | None) -> str:
     if value is None:
-        return "nobody: the fence is gone, Redis may have lost its data"
+        return "a newer run that is through with it, or Redis may have lost its data"
     epoch = value.partition(b":")[0]
     return f"another writer (epoch {int(epoch) if epoch.isdigit() else 'unknown'})"
