@@ -6,7 +6,6 @@ They are SQL expressions, read by Polars; a mapping is short for equalities join
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -18,7 +17,6 @@ _OVER_ROWS = {"Agg", "Correlation", "Explode", "Len", "Over", "Quantile"}
 """Polars' names of what sees more rows than one: aggregates, windows, UNNEST, ROW_NUMBER."""
 
 
-@lru_cache(maxsize=1024)
 def formula(text: str) -> pl.Expr:
     """The expression that an SQL text says.
 
