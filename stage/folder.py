@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import StageError
-from stage.partitions import PartitionReader, PartitionWriter
+from stage.partitions import PartitionReader, PartitionWriter, remove
 
 _LOCK = ".lock"
 
@@ -21,21 +21,32 @@ class Stage:
     def __init__(self, folder: Path, partitions: int) -> None:
         self.folder = folder
         self.partitions = partitions
+        self._written: set[Path] = set()
 
     def writer(self, *name: str) -> PartitionWriter:
         """A new file under this name, as in ``writer("rows", "core.client")``."""
-        return PartitionWriter(self._path(name), self.partitions)
+        path = self._path(name)
+        self._written.add(path)
+        return PartitionWriter(path, self.partitions)
 
     def reader(self, *name: str) -> PartitionReader:
-        """The finished file under this name; one that was never written reads as empty."""
-        return PartitionReader(self._path(name))
+        """The finished file under this name; one that was never begun reads as empty.
+
+        Raises:
+            StageError: it was begun and is not finished, damaged or gone: missing is not empty.
+        """
+        path = self._path(name)
+        return PartitionReader(path) if path in self._written else PartitionReader.empty(path)
 
     def remove(self, *name: str) -> None:
         """Removes the file under this name, where there is one."""
-        PartitionReader(self._path(name)).remove()
+        path = self._path(name)
+        remove(path)
+        self._written.discard(path)
 
     def _path(self, name: tuple[str, ...]) -> Path:
-        return self.folder / f"{'.'.join(part.replace('/', '%2F') for part in name)}.arrow"
+        parts = (part.replace("%", "%25").replace("/", "%2F") for part in name)
+        return self.folder / f"{'.'.join(parts)}.arrow"
 
 
 @contextmanager
