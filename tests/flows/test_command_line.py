@@ -35,7 +35,7 @@ KEYS = {
     "sources",
     "seconds",
 }
-STEPS = ["preflight", "extract", "link", "guard", "load", "check"]
+STEPS = ["preflight", "extract", "link", "guard", "load", "check", "sweep"]
 
 DAMAGED = f"""
 import os, redis
