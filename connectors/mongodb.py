@@ -8,7 +8,8 @@ standalone server has no snapshots: there a document that is written meanwhile m
 or after, and ``consistency`` says ``none``.
 Time: the source's time is that of the last majority-committed write before the snapshot, so a
 secondary that lags says so.
-On failure: an error of ``core.errors``. The server keeps a snapshot for
+On failure: an error of ``core.errors``; in a snapshot, a read counts as whole only when as many
+documents arrived as the server counts there. The server keeps a snapshot for
 ``minSnapshotHistoryWindowInSeconds`` (300 by default): a longer extraction ends as SourceConflict.
 Cannot know: a misspelt field (every document then lacks it); which of several values a document
 with the same field twice means.
@@ -38,6 +39,7 @@ from pymongo.read_concern import ReadConcern
 from connectors.arrow import Delivered, frame
 from connectors.bson_columns import column
 from connectors.mongodb_errors import translated
+from connectors.mongodb_filters import Find, find
 from connectors.nested import CROSSED, at, unnest
 from core.errors import ConfigError, SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
@@ -107,15 +109,23 @@ class MongoConnector:
     def read(self, query: Query, chunk_bytes: int) -> Iterator[pd.DataFrame]:
         types = self.describe(query)
         with self._edge(query):
-            cursor = self._collection(query.relation).find_raw_batches(
-                {},
+            collection, wanted = self._collection(query.relation), find(query, types)
+            there, seen = self._count(collection, wanted), 0
+            cursor = collection.find_raw_batches(
+                wanted.filter,
                 projection(query),
+                collation=wanted.collation,
                 session=self._session,
-                max_time_ms=round(self._source.statement_timeout_s * 1000),
+                max_time_ms=self._limit_ms,
             )
             with cursor:
                 for documents in slices(cast("Iterable[bytes]", cursor), chunk_bytes):
-                    yield _chunk(query, types, documents)
+                    made, count = _chunk(query, types, documents)
+                    seen += count
+                    yield made
+            if there is not None and seen != there:
+                text = f"the snapshot has {there} documents, {seen} arrived"
+                raise SourceUnavailable(self._name, text, query.dataset)
 
     def close(self) -> None:
         client, session = self._client, self._session
@@ -125,6 +135,20 @@ class MongoConnector:
                 session.end_session()
         if client is not None:
             client.close()
+
+    def _count(self, collection: Collection[Document], wanted: Find) -> int | None:
+        """How many documents a find has in the snapshot; None without one."""
+        if self._session is None:
+            return None
+        steps: list[Document] = [{"$match": wanted.filter}, {"$count": "there"}]
+        counted = collection.aggregate(
+            steps, self._session, collation=wanted.collation, maxTimeMS=self._limit_ms
+        )
+        return sum(int(each["there"]) for each in counted)
+
+    @property
+    def _limit_ms(self) -> int:
+        return round(self._source.statement_timeout_s * 1000)
 
     def _connected(self) -> MongoClient[Document]:
         wait_ms = round(self._source.connect_timeout_s * 1000)
@@ -203,15 +227,16 @@ def slices(batches: Iterable[bytes], chunk_bytes: int) -> Iterator[bytes]:
         yield held
 
 
-def _chunk(query: Query, types: Mapping[str, ColumnType], documents: bytes) -> pd.DataFrame:
-    """The frame of some BSON documents, made with the cyclic garbage collector at rest.
+def _chunk(query: Query, types: Mapping[str, ColumnType], batch: bytes) -> tuple[pd.DataFrame, int]:
+    """The frame of some BSON documents and their number; the garbage collector is at rest.
 
     Documents hold no cycles, and looking for some costs more than decoding them.
     """
     at_work = gc.isenabled()
     gc.disable()
     try:
-        return _frame(query, types, decode_all(documents, CODEC))
+        documents = decode_all(batch, CODEC)
+        return _frame(query, types, documents), len(documents)
     finally:
         if at_work:
             gc.enable()
