@@ -14,6 +14,7 @@ PrefetchError
 │   └── FenceLost           another writer holds the bucket: this one stops
 ├── GuardStopped        the extracted rows look wrong: nothing was written
 ├── NotLoaded           Redis does not equal the stage after the load
+├── Corrupt             verify found documents that are wrong
 └── StageError          the disk of the stage is full, or a stage file is damaged
 
 Messages name places (source, dataset, column, bucket), never values of rows and never secrets.
@@ -134,6 +135,20 @@ class NotLoaded(PrefetchError):
             f"the check after the load found that Redis differs from the stage ({counts}); "
             "the documents written are whole: run again"
         )
+
+
+class Corrupt(PrefetchError):
+    """Documents in Redis are wrong, whatever the sources say now."""
+
+    exit_code: ClassVar[int] = 9
+
+    def __init__(self, findings: dict[str, int]) -> None:
+        self.findings = findings
+        super().__init__(findings)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(self.findings.items()))
+        return f"documents in Redis are corrupt ({counts}): repair them with verify --repair"
 
 
 class StageError(PrefetchError):

@@ -2,14 +2,14 @@
 
 Exit codes: 0 success; 1 unexpected; 2 pipeline file, setting or argument; 3 source; 4 Redis;
 5 stopped by the guard; 6 Redis differs from the stage after the load; 7 another run has the
-bucket; 8 stage.
+bucket; 8 stage; 9 verify found corrupt documents.
 """
 
 from __future__ import annotations
 
 import click
 
-from flows import look_commands, run_commands
+from flows import look_commands, run_commands, verify_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +24,7 @@ for command in (
     run_commands.run,
     run_commands.backfill,
     run_commands.incremental,
+    verify_commands.verify,
     look_commands.status,
     look_commands.show,
 ):

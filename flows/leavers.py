@@ -92,10 +92,8 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
         run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts, limits=run.limits
     ) as writer:
         for bucket in leavers.partitions:
-            rows = leavers.read([bucket])
-            assert rows is not None
-            ids = rows[USER_ID].to_list()
-            back = _in_anchor(run, rows[USER_ID])
+            ids = leavers_in(run, bucket)
+            back = _in_anchor(run, pl.Series(USER_ID, ids, dtype=pl.String))
             going = [user for user in ids if user not in back]
             swept.spared += len(ids) - len(going)
             done = writer.remove(bucket, going, this)
@@ -104,6 +102,16 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
             swept.quarantined.update(done.quarantined.values())
             swept.removed_users += [pseudonym(pseudonym_key, user) for user in going]
     return swept
+
+
+def leavers_in(run: RunContext, bucket: int) -> list[str]:
+    """The users of a bucket whom ``find_leavers`` has found.
+
+    Raises:
+        StageError: a stage file is damaged.
+    """
+    rows = run.stage.reader(_FILE).read([bucket])
+    return [] if rows is None else rows[USER_ID].to_list()
 
 
 def _candidates(run: RunContext) -> Iterator[pl.DataFrame]:

@@ -1,12 +1,12 @@
 """The way of every run: nightly, backfill and incremental differ only in whom they are about.
 
-Read ``_carried_out`` from top to bottom: that is the order.
+Read ``staged`` and ``_run`` from top to bottom: that is the order.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -50,10 +50,14 @@ _GROUP_USERS = 200_000
 """Users in one task of the load: 10 to 30 seconds of work."""
 
 Group = list[int]
+Work = Callable[[Request, Settings, Report], None]
 
 
-def carry_out(request: Request) -> dict[str, Any]:
+def carry_out(request: Request, work: Work | None = None) -> dict[str, Any]:
     """Does what a request asks for, and tells about it.
+
+    Args:
+        work: what to do; default: load the profiles.
 
     Returns:
         The report as a dictionary (docs/report.md).
@@ -64,7 +68,8 @@ def carry_out(request: Request) -> dict[str, Any]:
     settings = load_settings()
     report = Report(profile=request.config.stem, run=uuid4().hex, request=request)
     try:
-        _carried_out(request, settings, report)
+        (work or _run)(request, settings, report)
+        report.end()
     except BaseException as error:
         report.end(error)
         if isinstance(error, PrefetchError):
@@ -75,32 +80,41 @@ def carry_out(request: Request) -> dict[str, Any]:
     return report.as_dict()
 
 
-def _carried_out(request: Request, settings: Settings, report: Report) -> None:
-    with _step(report, "preflight"):
+def _run(request: Request, settings: Settings, report: Report) -> None:
+    with staged(request, settings, report) as run:
+        with step(report, "guard"):
+            report.judged(guard(run, report.rows, request.acceptance))
+        groups = groups_of(run)
+        if request.dry_run:
+            with step(report, "plan"):
+                return _planned(run, groups, request.diffs, report)
+        with step(report, "load"):
+            _loaded(run, groups, report)
+        with step(report, "check"):
+            _checked(run, groups, report)
+        with step(report, "sweep"):
+            report.swept = sweep(run)
+        if request.selection.everyone:
+            watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
+
+
+@contextmanager
+def staged(request: Request, settings: Settings, report: Report) -> Iterator[RunContext]:
+    """A run with all its rows read and led to their users; its stage is removed at the end.
+
+    Raises:
+        PrefetchError: something is not as it must be; nothing was written.
+    """
+    with step(report, "preflight"):
         ready = preflight(request.config, settings)
         check_selection(ready.plan, request.selection)
     report.of(ready.plan)
     with ExitStack() as cleanup:
-        with _step(report, "extract"):
+        with step(report, "extract"):
             run = _extracted(request, ready, settings, report, cleanup)
-        with _step(report, "link"):
+        with step(report, "link"):
             _linked(run, report)
-        with _step(report, "guard"):
-            report.judged(guard(run, report.rows, request.acceptance))
-        groups = _groups(run)
-        if request.dry_run:
-            with _step(report, "plan"):
-                _planned(run, groups, request.diffs, report)
-            return report.end()
-        with _step(report, "load"):
-            _loaded(run, groups, report)
-        with _step(report, "check"):
-            _checked(run, groups, report)
-        with _step(report, "sweep"):
-            report.swept = sweep(run)
-        if request.selection.everyone:
-            watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
-    report.end()
+        yield run
 
 
 def _extracted(
@@ -145,7 +159,7 @@ def _extracted(
 
 
 def _scoped(run: RunContext, request: Request, snapshots: opening.Snapshots) -> RunContext:
-    if request.kind != "incremental" and request.selection.everyone:
+    if request.kind != "incremental" and request.selection.everyone and request.sample is None:
         return run
     scope = select(run, request, snapshots)
     few = scope.users is not None and scope.users.height <= run.settings.keyed_users
@@ -183,7 +197,7 @@ def _linked(run: RunContext, report: Report) -> None:
             report.rows[name] += ended
 
 
-def _groups(run: RunContext) -> list[Group]:
+def groups_of(run: RunContext) -> list[Group]:
     """The run's buckets in groups: one task's work each, at least one a thread."""
     buckets = run.scope_buckets
     users = run.stage.reader("rows", run.plan.anchor.name).total_rows
@@ -195,28 +209,28 @@ def _groups(run: RunContext) -> list[Group]:
 
 def _planned(run: RunContext, groups: list[Group], diffs: int, report: Report) -> None:
     planned = Planned()
-    for part in _of_groups(run, plan, groups, progress=Progress(_total(groups)), diffs=diffs):
+    for part in of_groups(run, plan, groups, progress=Progress(total(groups)), diffs=diffs):
         planned.counts += part.counts
         planned.diffs += part.diffs
     report.loaded, report.diffs = planned.counts, planned.diffs[:diffs]
 
 
 def _loaded(run: RunContext, groups: list[Group], report: Report) -> None:
-    for counts, quarantined in _of_groups(run, load, groups, progress=Progress(_total(groups))):
+    for counts, quarantined in of_groups(run, load, groups, progress=Progress(total(groups))):
         report.loaded += counts
         report.written_quarantined += quarantined
 
 
 def _checked(run: RunContext, groups: list[Group], report: Report) -> None:
     checked = Checked()
-    for part in _of_groups(run, check, groups):
+    for part in of_groups(run, check, groups):
         checked += part
     report.checked, report.findings = checked.documents, dict(checked.findings)
     if checked.findings:
         raise NotLoaded(dict(checked.findings))
 
 
-def _of_groups(run: RunContext, task: Any, groups: list[Group], **more: Any) -> list[Any]:
+def of_groups(run: RunContext, task: Any, groups: list[Group], **more: Any) -> list[Any]:
     """What a task makes of each group of buckets, side by side."""
     with _threads(run.settings.load_threads) as threads:
         futures = [
@@ -233,7 +247,8 @@ def _named(group: Group) -> str:
     return f"{group[0]}-{group[-1]}" if len(group) > 1 else str(group[0])
 
 
-def _total(groups: list[Group]) -> int:
+def total(groups: list[Group]) -> int:
+    """How many buckets some groups have."""
     return sum(map(len, groups))
 
 
@@ -248,7 +263,8 @@ def _results(futures: Sequence[PrefectFuture[Any]]) -> list[Any]:
 
 
 @contextmanager
-def _step(report: Report, name: str) -> Iterator[None]:
+def step(report: Report, name: str) -> Iterator[None]:
+    """Times a step of a run, and tells that it begins."""
     started = time.monotonic()
     advance(name)
     try:

@@ -57,9 +57,9 @@ def plan_buckets(
     ) as preview:
         for unit in run.units(buckets):
             for documents in documents_of(run, unit):
-                counts, updated = preview.load(documents, run.epoch, version, run.rewrite)
-                planned.counts += counts
-                wanted = updated[: max(0, diffs - len(planned.diffs))]
+                found = preview.load(documents, run.epoch, version, run.rewrite)
+                planned.counts += found.counts
+                wanted = found.updated[: max(0, diffs - len(planned.diffs))]
                 planned.diffs += [diff for diff in _diffs(run, documents, wanted) if diff]
                 done += 1
                 progress(done)

@@ -47,6 +47,9 @@ _TITLES = {
     "Transform": "`transform`",
     "Survivorship": "`survivorship` → a field",
     "Guard": "`guard`",
+    "Index": "`index`",
+    "IndexField": "`index` → `fields` → a field",
+    "Attrs": "`index` → `fields` → `attrs`",
 }
 
 
@@ -146,6 +149,8 @@ def _takes(node: Schema) -> str:
     if node["type"] == "object":
         entries = node["additionalProperties"]
         return f"mapping: name to {_takes(entries) if isinstance(entries, dict) else 'value'}"
+    if _definition(node.get("items", {})):
+        return f"list of: {_takes(node['items'])}"
     words = {"string": "text", "integer": "whole number", "array": "list of texts"}
     return words.get(node["type"], str(node["type"])) + _bounds(node)
 

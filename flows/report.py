@@ -45,6 +45,9 @@ class Report:
     accepted: list[Finding] = field(default_factory=list)
     diffs: list[list[dict[str, Any]]] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    behind: Mapping[str, int] = field(default_factory=dict)
+    behind_s: Mapping[str, float] = field(default_factory=dict)
+    repair: str | None = None
     error: str | None = None
 
     def of(self, plan: Plan) -> None:
@@ -63,7 +66,8 @@ class Report:
     def end(self, error: BaseException | None = None) -> None:
         """Fixes status and duration."""
         self.seconds = round((datetime.now(UTC) - self.started).total_seconds(), 3)
-        self.status = "planned" if self.request.dry_run else "success"
+        only_planned = self.request.dry_run and self.request.kind != "verify"
+        self.status = "planned" if only_planned else "success"
         if error is not None:
             self.status = "failed"
             is_ours = isinstance(error, PrefetchError)
@@ -120,6 +124,9 @@ class Report:
             "bytes_written": self.loaded.bytes_written,
             "checked": self.checked,
             "findings": dict(self.findings),
+            "behind": dict(self.behind),
+            "behind_s": dict(self.behind_s),
+            "repair": self.repair,
             "quarantined": self.quarantined,
             "sources": {
                 name: {

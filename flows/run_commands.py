@@ -43,7 +43,7 @@ def run(config: Path, as_json: bool, accept: Acceptance, dry_run: bool, show_dif
         report: dict[str, Any] = nightly(config, accept, dry_run, show_diffs)
         return report
 
-    _in_this_process(start, "nightly", config, as_json)
+    in_this_process(start, "nightly", config, as_json)
 
 
 @click.command()
@@ -69,7 +69,7 @@ def backfill(
         report: dict[str, Any] = flow(config, select, accept, dry_run, show_diffs)
         return report
 
-    _in_this_process(start, "backfill", config, as_json)
+    in_this_process(start, "backfill", config, as_json)
 
 
 @click.command()
@@ -89,7 +89,7 @@ def incremental(
         report: dict[str, Any] = flow(config, accept, dry_run, show_diffs)
         return report
 
-    _in_this_process(start, "incremental", config, as_json)
+    in_this_process(start, "incremental", config, as_json)
 
 
 @click.command()
@@ -115,10 +115,10 @@ def plan(
         )
         return report
 
-    _in_this_process(start, "nightly" if select.everyone else "backfill", config, as_json)
+    in_this_process(start, "nightly" if select.everyone else "backfill", config, as_json)
 
 
-def _in_this_process(
+def in_this_process(
     start: Callable[[], dict[str, Any]], kind: Kind, config: Path, as_json: bool
 ) -> None:
     """Runs a flow, shows it while it runs, and tells its report, whatever its end."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from random import SystemRandom
 
 import polars as pl
 
@@ -17,6 +18,8 @@ from core.selection import Selection
 from flows.keyed import Chain, KeyedReader, nobody
 from flows.opening import Snapshots
 from flows.run_context import RunContext
+from store.client import client_of
+from store.scan import users_in_redis
 from transforms.casts import cast, cast_user_id
 from transforms.columns import USER_ID, key_columns
 from transforms.normalise import folded, keyed, led_to_user, link_rows
@@ -81,6 +84,21 @@ def changed_scope(
     return Scope(_Finder(run, snapshots.connectors).changed(spans))
 
 
+def sample_scope(run: RunContext, number: int, snapshots: Snapshots) -> Scope:
+    """Some users, drawn by chance from those in the sources and those in Redis."""
+    anchor = run.plan.anchor
+    finder = _Finder(run, snapshots.connectors)
+    ids = set(finder.by_source(anchor.source, [anchor])[USER_ID].cast(pl.String))
+    with client_of(run.redis_url, run.timeouts) as client:
+        for users in users_in_redis(client, run.keys):
+            ids.update(users)
+    drawn = SystemRandom().sample(sorted(ids), min(number, len(ids)))
+    made = cast_user_id(
+        pl.Series(USER_ID, drawn, dtype=pl.String), run.plan.pipeline.profile.user_id
+    )
+    return Scope(made.values.alias(USER_ID).drop_nulls().unique(maintain_order=True).to_frame())
+
+
 def _ids_in(file: Path | None) -> tuple[str, ...]:
     assert file is not None
     try:
@@ -129,10 +147,10 @@ class _Finder:
         frame = folding.select(folded(pl.col("k"), folding.schema["k"], first).alias(name))
         return self._reader.users_of_keys(chain, frame.unique(maintain_order=True))
 
-    def by_source(self, source: str) -> pl.DataFrame:
-        """All users that rows of a source lead to."""
+    def by_source(self, source: str, entries: Sequence[DatasetPlan] = ()) -> pl.DataFrame:
+        """All users that rows of a source (or only of some of its datasets) lead to."""
         found = [nobody(self._run)]
-        for entry in self._plan.placed:
+        for entry in entries or self._plan.placed:
             if entry.source == source:
                 for rows in self._reader.all_rows(entry):
                     found.append(self._users_of(entry, rows))

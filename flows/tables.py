@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_FIGURES = ("users", "created", "updated", "unchanged", "superseded", "held", "checked")
+_FIGURES = "users created updated unchanged removed superseded held checked".split()
 
 
 def print_report(report: dict[str, Any], console: Console | None = None) -> None:
@@ -47,6 +47,19 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
             for name, d in report.get("datasets", {}).items()
         ],
     )
+    _table(
+        console, "Corrupt documents", ("finding", "count"), [*report.get("findings", {}).items()]
+    )
+    _table(console, "Behind their sources", ("users", "count"), [*report.get("behind", {}).items()])
+    if report["status"] == "planned" and report.get("leaving"):
+        console.print(f"{report['leaving']:,} users would be removed")
+    for number, fields in enumerate(report.get("diffs", []), start=1):
+        rows = [(field["path"], field["before"], field["after"]) for field in fields]
+        _table(console, f"Changed user {number}", ("field", "before", "after"), rows)
+    for text in report.get("accepted", []):
+        console.print(f"accepted by {report['accepted_by']}: {text}", markup=False)
+    for text in report.get("unseen", []):
+        console.print(f"not seen by incremental runs: {text}", markup=False)
     _table(console, "Quarantine", ("reason", "rows"), list(report.get("quarantined", {}).items()))
 
 

@@ -27,6 +27,7 @@ from flows import (
     selected_rows,
     selecting,
     settling,
+    verifying,
     watermarks,
 )
 from flows.progress import Progress
@@ -67,6 +68,8 @@ def select(run: RunContext, request: Request, snapshots: opening.Snapshots) -> S
     """Finds the users that the run is about."""
     if request.kind == "incremental":
         scope = selecting.changed_scope(run, snapshots, watermarks.spans(run, snapshots))
+    elif request.sample is not None:
+        scope = selecting.sample_scope(run, request.sample, snapshots)
     else:
         scope = selecting.scope_of(run, request.selection, snapshots)
     if scope.users is not None:
@@ -160,3 +163,18 @@ def sweep(run: RunContext) -> leavers.Swept:
     swept = leavers.sweep(run, run.pseudonym_key)
     get_run_logger().info("%d users removed, %d spared", swept.removed, swept.spared)
     return swept
+
+
+@task(task_run_name="find the users to compare", cache_policy=NO_CACHE)
+def find(run: RunContext) -> None:
+    """Finds the users whom the sources know, and those whom only Redis does."""
+    settling.settle_all(run)
+    leavers.find_leavers(run)
+
+
+@task(task_run_name="verify buckets {named}", cache_policy=NO_CACHE)
+def verify(
+    run: RunContext, group: int, buckets: list[int], named: str, progress: Progress
+) -> verifying.Verified:
+    """Compares a group of buckets with the sources."""
+    return verifying.verify_buckets(run, buckets, lambda done: progress.tell(group, done))

@@ -67,19 +67,27 @@ class Removed:
 class Checked:
     """What the check after a load found: good is where ``findings`` is empty.
 
-    ``findings`` counts documents by what is wrong; ``user_ids`` has their users, to be loaded
-    again with ``rewrite``. ``superseded`` users hold documents of a newer run, which is good.
+    ``users`` has what is wrong with whose documents; they are to be loaded again with
+    ``rewrite``. ``superseded`` users hold documents of a newer run, which is good.
     """
 
-    findings: Counter[str] = field(default_factory=Counter)
-    user_ids: set[str] = field(default_factory=set)
+    users: dict[str, list[str]] = field(default_factory=dict)
     documents: int = 0
     superseded: int = 0
 
+    @property
+    def findings(self) -> Counter[str]:
+        """How many documents are wrong, by what is wrong."""
+        return Counter(finding for findings in self.users.values() for finding in findings)
+
+    @property
+    def user_ids(self) -> set[str]:
+        """The users with a wrong document."""
+        return set(self.users)
+
     def __add__(self, other: Checked) -> Checked:
         return Checked(
-            self.findings + other.findings,
-            self.user_ids | other.user_ids,
+            {**self.users, **other.users},
             self.documents + other.documents,
             self.superseded + other.superseded,
         )

@@ -13,15 +13,21 @@ from store.fence import marks_of
 from store.keys import Keys
 from store.load import Load
 from store.look import Looker
+from store.outcome import Loaded
 from store.plan import Planner, Sealer
 from store.wire import Primary
 
 
 class Preview(NamedTuple):
-    """The counts that a load would have, and the users of documents that it would update."""
+    """What a load would return, and the users whose documents it would update."""
 
-    counts: LoadCounts
+    loaded: Loaded
     updated: list[str]
+
+    @property
+    def counts(self) -> LoadCounts:
+        """What would become of the documents."""
+        return self.loaded.counts
 
 
 class BucketPreview:
@@ -67,4 +73,4 @@ class BucketPreview:
         updated = [w.user_id for w in load.profiles(documents) if w.kind == "updated"]
         for _ in load.holds(documents):
             pass  # counted by the planner
-        return Preview(load.loaded([]).counts, updated)
+        return Preview(load.loaded([]), updated)

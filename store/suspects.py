@@ -81,8 +81,7 @@ def _judge(suspect: Suspect, results: list[Any], epoch: int, checked: Checked) -
         if wrong is not None:
             findings.append(wrong)
     if findings:
-        checked.findings.update(findings)
-        checked.user_ids.add(suspect.user_id)
+        checked.users[suspect.user_id] = findings
     elif newer:
         checked.superseded += 1
 

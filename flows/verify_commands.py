@@ -1,0 +1,29 @@
+"""The command that compares Redis with the sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.command_options import CONFIG, JSON, exits
+from flows.run_commands import in_this_process
+
+
+@click.command()
+@CONFIG
+@JSON
+@click.option("--sample", type=click.IntRange(min=1), help="Only so many users, by chance.")
+@click.option("--repair", is_flag=True, help="Load the users again whose documents differ.")
+@exits
+def verify(config: Path, as_json: bool, sample: int | None, repair: bool) -> None:
+    """Compares Redis with a fresh snapshot of the sources; exits with 9 where it is corrupt."""
+
+    def start() -> dict[str, Any]:
+        from flows.verify import verify as flow
+
+        report: dict[str, Any] = flow(config, sample, repair)
+        return report
+
+    in_this_process(start, "verify", config, as_json)
