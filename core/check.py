@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from core.check_index import index_problems
 from core.check_shape import shape_problems
 from core.expressions import names_in
 from core.pipeline import RESERVED, USER_ID_COLUMN, Dataset, Pipeline, UserLink, Where
@@ -20,7 +21,7 @@ _WITHOUT_FIXED_COLUMNS = {"mongodb"}
 class Problem(NamedTuple):
     """A mistake, and the path of keys that leads to it in the file."""
 
-    location: tuple[str, ...]
+    location: tuple[str | int, ...]
     text: str
 
 
@@ -36,6 +37,7 @@ def problems_of(pipeline: Pipeline) -> list[Problem]:
         found.append(Problem(("datasets", name), text))
     for name in pipeline.datasets:
         found += _names(pipeline, shape, name)
+    found += [Problem(*problem) for problem in index_problems(pipeline, shape)]
     return [*found, *_survivorship(pipeline, shape)]
 
 

@@ -28,6 +28,7 @@ from core.entries import (
     mapping,
     named,
 )
+from core.index import Index
 from core.into import parse_into
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Entry",
     "FieldEntry",
     "Guard",
+    "Index",
     "Link",
     "Lookup",
     "Names",
@@ -187,11 +189,12 @@ class Pipeline(Entry):
         default_factory=dict, description="By the field's path, as in `identity.email`."
     )
     guard: Guard = Field(default_factory=Guard)
+    index: Index | None = Field(None, description="The search index over the profiles, if any.")
 
     @property
     def fingerprint(self) -> str:
         """A hash of what shapes the documents: another one means that all may change."""
-        text = self.model_dump_json(exclude={"sources": True, "guard": True})
+        text = self.model_dump_json(exclude={"sources", "guard", "index"})
         return sha256(text.encode()).hexdigest()[:16]
 
     def source_of(self, dataset: str) -> str:

@@ -49,7 +49,7 @@ _TITLES = {
     "Guard": "`guard`",
     "Index": "`index`",
     "IndexField": "`index` → `fields` → a field",
-    "Attrs": "`index` → `fields` → `attrs`",
+    "IndexAttrs": "`index` → `fields` → `attrs`",
 }
 
 

@@ -69,7 +69,7 @@ def fields_frame(rows: pl.DataFrame, entry: DatasetPlan, place: Sequence[str]) -
     ready = []
     for name, declared in fields.items():
         column = _column(entry, name)
-        values, is_text = json_ready(typed[column], _kind(entry, name, declared))
+        values, is_text = json_ready(typed[column], field_kind(entry, name, declared))
         ready.append(values.alias(column))
         made.columns[name] = FieldColumn(column, is_text, _absent(typed, column))
     made.frame = made.frame.with_columns(ready)
@@ -80,7 +80,7 @@ def _column(entry: DatasetPlan, field_name: str) -> str:
     return f"{entry.name}|{field_name}"
 
 
-def _kind(entry: DatasetPlan, name: str, declared: FieldEntry) -> Kind | None:
+def field_kind(entry: DatasetPlan, name: str, declared: FieldEntry) -> Kind | None:
     """The kind of a field that is just a column; of others the dtype tells enough."""
     if declared.aggregate in ("latest", "min", "max"):
         column = entry.type_of(declared.of or "")

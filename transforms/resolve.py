@@ -20,6 +20,7 @@ from transforms.casts import resolve_type, typed_dtype
 from transforms.element_keys import field_expression, key_expression
 from transforms.fields import aggregate_expression
 from transforms.lookup import in_order
+from transforms.resolve_index import index_problems
 
 Schema = dict[str, pl.DataType]
 
@@ -50,6 +51,9 @@ def resolved(plan: Plan, described: Mapping[str, Mapping[str, ColumnType]]) -> P
             wrong = _condition("where", link.where, schemas[link.dataset])
             problems += [f"links → {name} → {problem}" for problem in wrong]
     problems += [f"survivorship → {p}" for p in _survivorship(whole, schemas)]
+    if not problems:
+        made = {name: _fields(entry, schemas[name])[0] for name, entry in datasets.items()}
+        problems += [f"index → {problem}" for problem in index_problems(whole, made)]
     if problems:
         raise ConfigError(problems)
     return whole

@@ -77,7 +77,7 @@ def pipeline_for(**parts: Any) -> Pipeline:
 def problems_for(**parts: Any) -> list[str]:
     """What ``check`` says of such a pipeline: of its names, else of its types."""
     pipeline = pipeline_for(**parts)
-    problems = [f"{' → '.join(p.location)}: {p.text}" for p in problems_of(pipeline)]
+    problems = [f"{' → '.join(map(str, p.location))}: {p.text}" for p in problems_of(pipeline)]
     if problems:
         return problems
     try:
