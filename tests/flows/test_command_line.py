@@ -281,7 +281,7 @@ def test_a_failed_run(failures: dict[str, subprocess.CompletedProcess[str]], nam
     assert CANARY not in ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "--colour", "red"], ["walk"]])
+@pytest.mark.parametrize("arguments", [["run"], ["run", "--colour", "red"]])
 def test_a_wrong_argument(bank: Bank, arguments: list[str]) -> None:
     ended = _prefetch(bank, *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
