@@ -82,6 +82,12 @@ def test_rows_come_in_the_order_of_their_chunks_within_a_partition(stage: Stage)
     assert reader.total_rows == 6
 
 
+def test_the_order_of_many_rows_is_kept(stage: Stage) -> None:
+    with stage.writer("x") as file:
+        file.append(numbers(*range(5000)), to(*(n % 3 for n in range(5000))))
+    assert told(stage.reader("x").read([1])) == list(range(1, 5000, 3))
+
+
 def test_some_columns_in_the_order_asked_for(stage: Stage) -> None:
     with stage.writer("x") as file:
         file.append(FRAME, to(1, 0, 1))

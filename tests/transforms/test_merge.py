@@ -349,6 +349,25 @@ def test_survivorship(rule: dict[str, Any], a: Any, b: Any, wins: str | None) ->
         assert made == {"v": wins, "g": {"j": document}, "mine": 1 if a else None}
 
 
+def test_the_latest_of_three_that_is_not_null_wins() -> None:
+    datasets = {f"{s}.p": {**FEEDS["a.p"], "fields": ["v"]} for s in "abc"}
+    rows = {
+        f"{s}.p": [{"user": 1, "v": v, "at": at}]
+        for s, v, at in (
+            ("a", "x", "2024-01-01T00:00:00Z"),
+            ("b", "y", "2024-01-02T00:00:00Z"),
+            ("c", None, "2024-01-03T00:00:00Z"),
+        )
+    }
+    made = profiles(
+        {"s.user": USERS[:1], **rows},
+        sources={name: {"kind": "mongodb", "url": "x"} for name in "sabc"},
+        datasets=datasets,
+        survivorship={"p.v": {"prefer": "a", "policy": "latest"}},
+    )
+    assert made["1"]["p"] == {"v": "y"}
+
+
 def test_survivorship_inside_list_elements() -> None:
     datasets = {
         "s.a": listed("a[]", "id"),

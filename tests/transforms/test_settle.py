@@ -247,6 +247,14 @@ def test_a_filter_of_the_anchor_decides_which_users_exist() -> None:
         assert made.counts["s.a"].balanced
 
 
+def test_a_bad_row_is_not_filtered_by_a_condition_that_can_not_tell() -> None:
+    where = {"where": "locked = (__user_id = 1)"}
+    logins = [{"user": 1, "locked": "maybe"}, {"user": 2, "locked": 0}]
+    made = made_of({}, [], datasets={"s.login": {**LOGIN, **where}}, rows={"s.login": logins})
+    assert made.held == {"1": "s.login: not_a_boolean"}
+    assert made.counts["s.login"].quarantined == {("not_a_boolean", "locked"): 1}
+
+
 ACCOUNT = {
     "user_id": "user",
     "into": "accounts[]",
