@@ -42,6 +42,8 @@ class DatasetPlan:
     late_where: Where | None
     """Conditions on the row alone, and those that need the user, a link's or a lookup's column."""
     late_names: tuple[str, ...]
+    identity: tuple[str, ...] = ()
+    """The columns that tell which row it is: its primary key, and its user id or what leads on."""
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     """The resolved type of each column; filled by ``resolved``."""
     late_types: Mapping[str, ColumnType] = field(default_factory=dict)
@@ -231,4 +233,23 @@ def _dataset_plan(pipeline: Pipeline, shape: Shape, name: str) -> DatasetPlan:
         early_where=None if is_late else dataset.where,
         late_where=dataset.where if is_late else None,
         late_names=(*names.linked, *names.looked_up),
+        identity=_identity(pipeline, name),
     )
+
+
+def _identity(pipeline: Pipeline, name: str) -> tuple[str, ...]:
+    dataset = pipeline.datasets[name]
+    names = [*dataset.primary_key]
+    if isinstance(dataset.user_id, UserLink):
+        names += dataset.user_id.on
+    elif dataset.user_id is not None:
+        names.append(dataset.user_id)
+    else:
+        names += [c for link in pipeline.links.values() if link.dataset == name for c in link.from_]
+        names += [
+            lookup.key
+            for other in pipeline.datasets.values()
+            for lookup in other.lookups.values()
+            if lookup.dataset == name
+        ]
+    return tuple(dict.fromkeys(names))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from core.quarantine import Quarantine, Why
 from core.values import ColumnType
 
 BAD_COLUMN = "__bad"
@@ -113,7 +114,7 @@ class RowCounts:
 
     ``rows + copies == placed + reference + sum(filtered) + sum(quarantined)``: ``copies`` are the
     rows added by arrays and by links that lead to several users; ``reference`` rows serve links
-    and lookups only. ``quarantined`` counts by reason and column.
+    and lookups only.
     """
 
     rows: int = 0
@@ -121,7 +122,7 @@ class RowCounts:
     placed: int = 0
     reference: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
-    quarantined: Counter[tuple[str, str]] = field(default_factory=Counter)
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
     def __add__(self, other: RowCounts) -> RowCounts:
         return RowCounts(
@@ -130,8 +131,13 @@ class RowCounts:
             self.placed + other.placed,
             self.reference + other.reference,
             self.filtered + other.filtered,
-            self.quarantined + other.quarantined,
+            self.quarantine + other.quarantine,
         )
+
+    @property
+    def quarantined(self) -> Counter[Why]:
+        """How many rows can't be used, by reason and column."""
+        return self.quarantine.counts
 
     @property
     def balanced(self) -> bool:

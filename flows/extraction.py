@@ -15,7 +15,8 @@ from flows.run_context import RunContext
 from flows.steps import advance
 from stage.partitions import PartitionWriter
 from transforms.columns import KEY, REASON, USER_ID
-from transforms.normalise import keyed, led_to_user, link_rows, normalise, reasons_in
+from transforms.normalise import keyed, led_to_user, link_rows, normalise
+from transforms.quarantine import quarantine
 from transforms.slots import buckets_of
 
 
@@ -90,10 +91,8 @@ class _Router:
             good = rows.filter(pl.col(REASON).is_null())
             self._lookup.append(good, pl.repeat(0, good.height, eager=True, dtype=pl.Int32))
         if self._rows is None:
-            good_rows = rows[REASON].null_count()
-            counts.reference += good_rows
-            if good_rows < rows.height:
-                counts.quarantined += reasons_in(rows.filter(pl.col(REASON).is_not_null()))
+            counts.reference += rows[REASON].null_count()
+            quarantine(rows.filter(pl.col(REASON).is_not_null()), self._entry, counts)
         elif self._entry.links:
             led = keyed(rows, self._entry, counts)
             self._rows.append(led, partition_of(led, self._run.stage.partitions))

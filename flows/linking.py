@@ -12,6 +12,7 @@ from flows.steps import advance
 from stage.partitions import PartitionReader
 from transforms.link import follow
 from transforms.lookup import lookup_table
+from transforms.quarantine import quarantine
 from transforms.resolve import empty_rows
 
 _ROWS_AT_ONCE = 100_000
@@ -60,9 +61,10 @@ def load_lookups(run: RunContext) -> dict[str, RowCounts]:
             if rows is None:
                 rows = empty_rows(run.plan, lookup.dataset)
             run.lookups[name], repeated = lookup_table(rows, lookup.key)
-            if repeated:
-                ended = RowCounts(reference=-repeated)
-                ended.quarantined["duplicate", lookup.key] += repeated
+            if repeated.height:
+                ended = RowCounts(reference=-repeated.height)
+                table = run.plan.datasets[lookup.dataset]
+                quarantine(repeated, table, ended, "duplicate", lookup.key)
                 counts[lookup.dataset] = counts.get(lookup.dataset, RowCounts()) + ended
     return counts
 

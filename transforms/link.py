@@ -11,8 +11,9 @@ from core.pipeline import Link, UserId
 from core.plan import DatasetPlan
 from core.records import RowCounts
 from transforms.casts import cast_user_id
-from transforms.columns import USER_ID, key_columns, to_columns
-from transforms.normalise import counted_reasons, end_orphans, folded
+from transforms.columns import CULPRIT, REASON, USER_ID, key_columns, to_columns
+from transforms.normalise import folded
+from transforms.quarantine import end_orphans, quarantine
 
 _LEADS_TO = "__leads_to"
 _UNFIT = "__unfit"
@@ -62,9 +63,7 @@ def follow(
         end_orphans(lost, "no_link", name, plan, counts)
     counted = counted.filter(found)
     if link.cardinality == "one":
-        ambiguous = counted.filter(pl.col(_LEADS_TO) > 1).height
-        if ambiguous:
-            counts.quarantined["ambiguous_link", name] += ambiguous
+        quarantine(counted.filter(pl.col(_LEADS_TO) > 1), plan, counts, "ambiguous_link", name)
         counted = counted.filter(pl.col(_LEADS_TO) == 1)
     known = crosswalk.filter(pl.col(_KNOWN)).drop(_KNOWN)
     led = counted.drop(_LEADS_TO, _KNOWN).join(known, on=keys, how="inner")
@@ -72,7 +71,9 @@ def follow(
     led = led.drop(keys)
     if not last:
         return led.rename(dict(zip(targets, key_columns(len(targets)), strict=True))), counts
-    counts.quarantined += counted_reasons(led[_UNFIT], f"{name}.{link.to[0]}")
+    unfit = led.filter(pl.col(_UNFIT).is_not_null())
+    blamed = pl.lit(f"{name}.{link.to[0]}").alias(CULPRIT)
+    quarantine(unfit.with_columns(pl.col(_UNFIT).alias(REASON), blamed), plan, counts)
     return led.filter(pl.col(_UNFIT).is_null()).drop(_UNFIT), counts
 
 

@@ -12,11 +12,11 @@ FOUND = "__lookup."
 """Prefix of the boolean columns that tell whether a lookup found its row."""
 
 
-def lookup_table(rows: pl.DataFrame, key: str) -> tuple[pl.DataFrame, int]:
-    """A reference dataset's rows by unique key, and how many rows a repeated key costs."""
+def lookup_table(rows: pl.DataFrame, key: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A reference dataset's rows by unique key, and those that a repeated key costs."""
     known = rows.filter(pl.col(key).is_not_null())
-    unique = known.filter(~pl.col(key).is_duplicated())
-    return unique, known.height - unique.height
+    repeated = known[key].is_duplicated()
+    return known.filter(~repeated), known.filter(repeated)
 
 
 def in_order(entry: DatasetPlan) -> list[str]:

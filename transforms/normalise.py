@@ -21,20 +21,18 @@ from core.values import ColumnType
 from transforms.casts import cast_user_id
 from transforms.columns import CULPRIT, REASON, ROW, USER_ID, key_columns, to_columns
 from transforms.hook import Hook, transformed
+from transforms.quarantine import end_orphans, quarantine
 from transforms.typed import typed
 
 __all__ = [
     "Hook",
     "Normalised",
-    "counted_reasons",
-    "end_orphans",
     "folded",
     "is_copied",
     "keyed",
     "led_to_user",
     "link_rows",
     "normalise",
-    "reasons_in",
 ]
 
 _ITEM = "__item"
@@ -95,7 +93,8 @@ def led_to_user(
     made = cast_user_id(ids, spec)
     rows = rows.with_columns(made.values.alias(USER_ID))
     if made.reasons is not None:
-        counts.quarantined += counted_reasons(made.reasons, column)
+        unfit = rows.with_columns(made.reasons.alias(REASON), pl.lit(column).alias(CULPRIT))
+        quarantine(unfit.filter(pl.col(REASON).is_not_null()), plan, counts)
         rows = rows.filter(made.reasons.is_null())
     lost = rows.filter(pl.col(USER_ID).is_null())
     if lost.height:
@@ -200,28 +199,3 @@ def _exploded(
     if counts is not None:
         counts.copies += exploded.height - rows.height
     return exploded
-
-
-def end_orphans(
-    lost: pl.DataFrame, why: str, column: str, plan: DatasetPlan, counts: RowCounts
-) -> None:
-    """Ends rows that lead to no user, by the dataset's rule; a bad row keeps its own reason."""
-    bad = lost.filter(pl.col(REASON).is_not_null())
-    counts.quarantined += reasons_in(bad)
-    rest = lost.height - bad.height
-    if plan.dataset.orphans == "filter":
-        counts.filtered[why] += rest
-    else:
-        counts.quarantined[why, column] += rest
-
-
-def counted_reasons(reasons: pl.Series, column: str) -> Counter[tuple[str, str]]:
-    """How often each reason stands in a series, all to be blamed on one column."""
-    counted = reasons.drop_nulls().value_counts(name="n")
-    return Counter({(reason, column): n for reason, n in counted.iter_rows()})
-
-
-def reasons_in(rows: pl.DataFrame) -> Counter[tuple[str, str]]:
-    """How often each pair of reason and culprit stands in rows."""
-    counted = rows.group_by(REASON, CULPRIT).len()
-    return Counter({(reason, culprit or ""): n for reason, culprit, n in counted.iter_rows()})

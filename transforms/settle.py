@@ -15,10 +15,10 @@ from core.expressions import condition
 from core.pipeline import RESERVED
 from core.plan import DatasetPlan, Plan
 from core.records import RowCounts
-from transforms.columns import BUCKET, CULPRIT, REASON, ROW, USER_ID
+from transforms.columns import BUCKET, REASON, ROW, USER_ID
 from transforms.element_keys import element_keys, match_columns
 from transforms.lookup import with_lookups
-from transforms.normalise import reasons_in
+from transforms.quarantine import quarantine
 
 Read = Callable[[str], pl.DataFrame | None]
 """Gives a dataset's rows of the buckets at hand; the anchor's with ``BUCKET``."""
@@ -66,7 +66,7 @@ def settle(plan: Plan, read: Read, lookups: Mapping[str, pl.DataFrame]) -> Settl
     cut: dict[str, pl.DataFrame] = {}
     for entry in plan.placed:
         if entry.name in rows:
-            kept = _of_users(rows[entry.name], held, counts[entry.name])
+            kept = _of_users(rows[entry.name], held, entry, counts[entry.name])
             kept, beyond = _in_elements(kept, entry, plan, rows, cut, counts[entry.name])
             rows[entry.name], left_out = _ordered(kept, entry, counts[entry.name])
             cut[entry.name] = pl.concat([*beyond, *left_out]) if beyond or left_out else kept[:0]
@@ -115,12 +115,12 @@ def _fit(
     """The rows fit for a document, and ``USER_ID``, ``REASON`` of those quarantined here."""
     unfit: list[pl.DataFrame] = []
 
-    def quarantine(gone: pl.DataFrame, reason: str | None, culprit: str) -> None:
+    def end(gone: pl.DataFrame, reason: str | None, culprit: str) -> None:
         if not gone.height:
             return
+        quarantine(gone, entry, counts, reason, culprit)
         if reason is not None:
-            gone = gone.with_columns(pl.lit(reason).alias(REASON), pl.lit(culprit).alias(CULPRIT))
-        counts.quarantined += reasons_in(gone)
+            gone = gone.with_columns(pl.lit(reason).alias(REASON))
         blamed = pl.concat_str(pl.lit(f"{entry.name}: "), pl.col(REASON)).alias(REASON)
         unfit.append(gone.select(USER_ID, blamed))
 
@@ -130,17 +130,16 @@ def _fit(
     else:
         known = rows.join(everyone.select(USER_ID), on=USER_ID, how="semi")
         strangers = rows.join(everyone.select(USER_ID), on=USER_ID, how="anti")
-    if strangers.height:
-        if entry.dataset.orphans == "filter":
-            counts.filtered["unknown_user"] += strangers.height
-        else:
-            counts.quarantined["unknown_user", ""] += strangers.height
+    if entry.dataset.orphans == "quarantine":
+        quarantine(strangers, entry, counts, "unknown_user")
+    elif strangers.height:
+        counts.filtered["unknown_user"] += strangers.height
     if known[REASON].null_count() < known.height:
-        quarantine(known.filter(pl.col(REASON).is_not_null()), None, "")
+        end(known.filter(pl.col(REASON).is_not_null()), None, "")
         known = known.filter(pl.col(REASON).is_null())
     for columns in _unique_over(entry):
         twice = pl.struct(columns).is_duplicated()
-        quarantine(known.filter(twice), "duplicate", ",".join(columns[1:]))
+        end(known.filter(twice), "duplicate", ",".join(columns[1:]))
         known = known.filter(~twice)
     nothing = pl.DataFrame(schema={USER_ID: rows.schema[USER_ID], REASON: pl.String()})
     return known, pl.concat(unfit) if unfit else nothing
@@ -177,13 +176,14 @@ def _held(everyone: pl.DataFrame, holds: list[pl.DataFrame]) -> pl.DataFrame:
     return everyone.join(reasons, on=USER_ID, how="inner").sort(USER_ID)
 
 
-def _of_users(rows: pl.DataFrame, held: pl.DataFrame, counts: RowCounts) -> pl.DataFrame:
+def _of_users(
+    rows: pl.DataFrame, held: pl.DataFrame, entry: DatasetPlan, counts: RowCounts
+) -> pl.DataFrame:
     if not held.height:
         return rows
-    kept = rows.join(held.select(USER_ID), on=USER_ID, how="anti", maintain_order="left")
-    if kept.height < rows.height:
-        counts.quarantined["user_held", ""] += rows.height - kept.height
-    return kept
+    withheld = rows.join(held.select(USER_ID), on=USER_ID, how="semi")
+    quarantine(withheld, entry, counts, "user_held")
+    return rows.join(held.select(USER_ID), on=USER_ID, how="anti", maintain_order="left")
 
 
 def _in_elements(
@@ -216,14 +216,13 @@ def _in_elements(
     else:
         elements = pl.concat(parents).group_by(columns).agg(pl.len().alias(_FOUND), pl.any(_CUT))
         found = rows.join(elements, on=columns, how="left", maintain_order="left")
-    lost = found.filter(pl.col(_FOUND).is_null()).height
-    if lost and entry.dataset.orphans == "filter":
-        counts.filtered["no_element"] += lost
-    elif lost:
-        counts.quarantined["no_element", ",".join(match_columns(entry))] += lost
-    several = found.filter(pl.col(_FOUND) > 1).height
-    if several:
-        counts.quarantined["ambiguous_element", ",".join(match_columns(entry))] += several
+    element = ",".join(match_columns(entry))
+    lost = found.filter(pl.col(_FOUND).is_null())
+    if entry.dataset.orphans == "quarantine":
+        quarantine(lost, entry, counts, "no_element", element)
+    elif lost.height:
+        counts.filtered["no_element"] += lost.height
+    quarantine(found.filter(pl.col(_FOUND) > 1), entry, counts, "ambiguous_element", element)
     found = found.filter(pl.col(_FOUND) == 1)
     beyond = found.filter(pl.col(_CUT)).drop(_FOUND, _CUT)
     if beyond.height:

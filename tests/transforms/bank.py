@@ -20,7 +20,8 @@ from transforms.columns import BUCKET
 from transforms.link import follow
 from transforms.lookup import lookup_table
 from transforms.merge import bodies
-from transforms.normalise import Hook, keyed, led_to_user, link_rows, normalise, reasons_in
+from transforms.normalise import Hook, keyed, led_to_user, link_rows, normalise
+from transforms.quarantine import quarantine
 from transforms.resolve import empty_rows, resolved
 from transforms.settle import settle
 
@@ -128,8 +129,9 @@ def merge(
             key = f"{lookup.dataset}:{lookup.key}"
             if key not in lookups:
                 lookups[key], repeated = lookup_table(table, lookup.key)
-                made.counts[lookup.dataset].reference -= repeated
-                made.counts[lookup.dataset].quarantined["duplicate", lookup.key] += repeated
+                counts, table_plan = made.counts[lookup.dataset], plan.datasets[lookup.dataset]
+                counts.reference -= repeated.height
+                quarantine(repeated, table_plan, counts, "duplicate", lookup.key)
     for entry in plan.placed:
         frame = staged[entry.name]
         for hop, (link, _) in enumerate(entry.links):
@@ -183,7 +185,7 @@ def _normalised(
         if entry.is_reference:
             made.counts[name].reference += normal.rows["__reason"].null_count()
             bad = normal.rows.filter(pl.col("__reason").is_not_null())
-            made.counts[name].quarantined += reasons_in(bad)
+            quarantine(bad, entry, made.counts[name])
             parts.append(normal.rows.filter(pl.col("__reason").is_null()))
         elif entry.links:
             parts.append(keyed(normal.rows, entry, made.counts[name]))
