@@ -11,7 +11,12 @@ PrefetchError
 │   ├── TargetUnavailable   again later
 │   ├── TargetDenied        a permission or a password is wrong
 │   ├── TargetUnfit         not a primary with JSON, noeviction and enough memory
+│   ├── IndexMissing        there is no search index: create it
 │   └── FenceLost           another writer holds the bucket: this one stops
+├── ReadError           a profile can't be given to the app that asks for it
+│   ├── UnknownUser         there is no profile of this user
+│   ├── AmbiguousLogin      several users have the value that should tell one
+│   └── UnfitProfile        the profile is damaged, another user's, or of an unknown version
 ├── GuardStopped        the extracted rows look wrong: nothing was written
 ├── NotLoaded           Redis does not equal the stage after the load
 ├── Corrupt             verify found documents that are wrong
@@ -24,6 +29,8 @@ Every error pickles: raw fields go to ``super().__init__``, ``__str__`` formats.
 from __future__ import annotations
 
 from typing import ClassVar
+
+from core.refusal import Refusal
 
 
 class PrefetchError(Exception):
@@ -101,10 +108,47 @@ class TargetUnfit(TargetError):
     """Not a primary with JSON, ``noeviction`` and enough memory."""
 
 
+class IndexMissing(TargetError):
+    """There is no search index of this name."""
+
+
 class FenceLost(TargetError):
     """Another writer took the bucket, or a newer run has completed it: this writer must stop."""
 
     exit_code: ClassVar[int] = 7
+
+
+class ReadError(PrefetchError):
+    """A profile can't be given to the app that asks for it; Redis is well."""
+
+
+class UnknownUser(ReadError):
+    """There is no profile of this user."""
+
+    def __str__(self) -> str:
+        return "there is no profile of this user"
+
+
+class AmbiguousLogin(ReadError):
+    """Several users have the value that should tell one; none of them is given."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        super().__init__(field)
+
+    def __str__(self) -> str:
+        return f"several users have this {self.field}: none of them is given"
+
+
+class UnfitProfile(ReadError):
+    """A stored profile that must not be used, and why."""
+
+    def __init__(self, reason: Refusal) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"the profile can't be used: {self.reason.text}"
 
 
 class GuardStopped(PrefetchError):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from core.check import problems_of
 from core.errors import ConfigError
 from core.pipeline import Pipeline
+from core.reading import Reading
 
 _OLD_TAGS = {"bool", "timestamp"}
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(:-(?P<default>[^}]*))?\}")
@@ -72,8 +73,29 @@ def load_pipeline(file: Path, environ: Mapping[str, str]) -> Pipeline:
     return pipeline
 
 
-def read_yaml(file: Path, environ: Mapping[str, str]) -> tuple[Any, Places, list[str]]:
-    """The file's content with variables replaced, the places of its entries, and its mistakes."""
+def load_reading(file: Path, environ: Mapping[str, str]) -> Reading:
+    """What an app must know of a pipeline file; the variables of its sources need not be set.
+
+    Raises:
+        ConfigError: with every mistake in these parts, each with its place.
+    """
+    raw, places, problems = read_yaml(file, environ, frozenset(Reading.model_fields))
+    if problems:
+        raise ConfigError(problems)
+    try:
+        return Reading.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(_explained(error, places)) from None
+
+
+def read_yaml(
+    file: Path, environ: Mapping[str, str], parts: frozenset[str] | None = None
+) -> tuple[Any, Places, list[str]]:
+    """The file's content with variables replaced, the places of its entries, and its mistakes.
+
+    Args:
+        parts: the keys at the top that matter; None for all.
+    """
     places = Places(file)
     try:
         text = file.read_text(encoding="utf-8")
@@ -91,6 +113,8 @@ def read_yaml(file: Path, environ: Mapping[str, str]) -> tuple[Any, Places, list
     problems: list[str] = []
     if not isinstance(node, yaml.MappingNode):
         return None, places, [f"{file}:1:1: a pipeline file is a mapping of profile, sources, …"]
+    if parts is not None:
+        node.value = [(key, value) for key, value in node.value if key.value in parts]
     return _built(node, (), places, environ, problems), places, problems
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from redis import asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, parse_url
 from redis.retry import Retry
@@ -40,22 +42,17 @@ def pool_of(url: str, timeouts: Timeouts = Timeouts()) -> ConnectionPool:
     Raises:
         ConfigError: where the URL can't be used; the message does not quote it.
     """
-    options = _checked(url)
-    tls: dict[str, Any] = {}
-    if url.startswith("rediss://"):
-        tls = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    elif any(name.startswith("ssl_") for name in options):
-        raise ConfigError("REDIS_URL: ssl_… options need rediss://")
-    return ConnectionPool.from_url(
-        url,
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        retry_on_timeout=False,
-        socket_connect_timeout=timeouts.connect_s,
-        socket_timeout=timeouts.answer_s,
-        **tls,
-    )
+    return ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_options(url, timeouts))
+
+
+def async_pool_of(url: str, timeouts: Timeouts = Timeouts()) -> asyncio.ConnectionPool:
+    """Likewise for asyncio.
+
+    Raises:
+        ConfigError: where the URL can't be used; the message does not quote it.
+    """
+    retry = AsyncRetry(NoBackoff(), 0)
+    return asyncio.ConnectionPool.from_url(url, retry=retry, **_options(url, timeouts))
 
 
 def client_of(url: str, timeouts: Timeouts = Timeouts()) -> redis.Redis:
@@ -65,6 +62,23 @@ def client_of(url: str, timeouts: Timeouts = Timeouts()) -> redis.Redis:
         ConfigError: where the URL can't be used; the message does not quote it.
     """
     return redis.Redis.from_pool(pool_of(url, timeouts))
+
+
+def _options(url: str, timeouts: Timeouts) -> dict[str, Any]:
+    options = _checked(url)
+    tls: dict[str, Any] = {}
+    if url.startswith("rediss://"):
+        tls = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    elif any(name.startswith("ssl_") for name in options):
+        raise ConfigError("REDIS_URL: ssl_… options need rediss://")
+    return {
+        "protocol": 2,
+        "retry_on_error": [],
+        "retry_on_timeout": False,
+        "socket_connect_timeout": timeouts.connect_s,
+        "socket_timeout": timeouts.answer_s,
+        **tls,
+    }
 
 
 def _checked(url: str) -> dict[str, Any]:

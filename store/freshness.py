@@ -1,0 +1,83 @@
+"""How old a profile is: when the sources were as it says.
+
+A document carries the epoch that wrote it, and an unchanged one keeps it for ever. The floor of
+its bucket is the epoch of the last complete run over all its users: the higher of both confirmed
+it. The view of an epoch is the moment of its oldest snapshot, kept from before the first write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from datetime import datetime
+
+import redis
+
+from store.conversation import Ask, Conversation, unwrapped
+from store.driver_errors import driver_errors
+from store.keys import Keys
+
+VIEWS_KEPT = 5_000
+"""Epochs whose view is known; an incremental run every five minutes makes 288 a day."""
+
+VIEW_TRUSTED_S = 60.0
+FLOOR_TRUSTED_S = 5.0
+MOST_REMEMBERED = 1_000
+
+
+def keep_view(client: redis.Redis, keys: Keys, epoch: int, as_of: datetime) -> None:
+    """Records when the oldest snapshot of an epoch was taken.
+
+    Raises:
+        TargetError: Redis did not take it.
+    """
+    with driver_errors("ZADD"), client.pipeline(transaction=True) as pipe:
+        pipe.zremrangebyscore(keys.views, epoch, epoch)
+        pipe.zadd(keys.views, {f"{epoch} {as_of.isoformat()}": epoch})
+        pipe.zremrangebyrank(keys.views, 0, -VIEWS_KEPT - 1)
+        pipe.execute()
+
+
+class Freshness:
+    """Remembers, for a short while, what a reader has learned of epochs and floors."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._views: dict[int, tuple[float, datetime]] = {}
+        self._floors: dict[int, tuple[float, int]] = {}
+
+    def as_of(self, epoch: int) -> Conversation[datetime | None]:
+        """The moment of an epoch's oldest snapshot, or an earlier one; None where unknown.
+
+        A higher epoch has later views of all sources. So the view of the next lower epoch that
+        is known tells that the profile is no older.
+        """
+        known = self._views.get(epoch)
+        if known is not None and time.monotonic() - known[0] < VIEW_TRUSTED_S:
+            return known[1]
+        question = ("ZREVRANGEBYSCORE", self._keys.views, epoch, "-inf", "LIMIT", 0, 1)
+        [reply] = yield Ask([question])
+        found = unwrapped(reply, "ZREVRANGEBYSCORE")
+        if not found:
+            return None
+        view = datetime.fromisoformat(found[0].decode().partition(" ")[2])
+        if len(self._views) >= MOST_REMEMBERED:
+            self._views.clear()
+        self._views[epoch] = (time.monotonic(), view)
+        return view
+
+    def floors(self, buckets: Collection[int]) -> Conversation[dict[int, int]]:
+        """The floors of some buckets, as of a few seconds ago at most."""
+        now = time.monotonic()
+        known = {
+            bucket: seen[1]
+            for bucket in buckets
+            if (seen := self._floors.get(bucket)) and now - seen[0] < FLOOR_TRUSTED_S
+        }
+        missing = [bucket for bucket in set(buckets) if bucket not in known]
+        if missing:
+            [reply] = yield Ask([("MGET", *(self._keys.floor(bucket) for bucket in missing))])
+            for bucket, found in zip(missing, unwrapped(reply, "MGET"), strict=True):
+                known[bucket] = int(found or 0)
+                self._floors[bucket] = (now, known[bucket])
+        return known
