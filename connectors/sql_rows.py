@@ -13,29 +13,31 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
-import pyarrow as pa
 import pymysql
 import sqlalchemy as sa
 from pymysql.converters import encoders
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from connectors.arrow import frame
-from connectors.nested import CROSSED, at, parse_json, plain_text, unnest
-from connectors.python_values import UNREADABLE, delivered
+from connectors import mysql_filters, sqlite_filters
+from connectors.filter_values import shape
 from connectors.relations import Places, find_places, named, relation_sql
 from connectors.sql_errors import meaning
+from connectors.sql_filters import Filterable, where
+from connectors.sql_frames import as_text, rows_frame
 from connectors.sql_stream import DECODERS, StreamCursor
-from connectors.sql_types import SqlColumn, as_declared, sql_column
+from connectors.sql_types import SqlColumn, sql_column, told_column
 from core.errors import SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
-from core.records import EMPTY, Consistency, Query
+from core.records import Consistency, Query
 from core.values import ColumnType
 
 _FIRST_ROWS = 1000
@@ -43,6 +45,14 @@ _NET_TIMEOUT_S = 24 * 3600
 """How long the server lets a slow reader of a result be."""
 
 _DRIVER_ERRORS = (SQLAlchemyError, pymysql.MySQLError, sqlite3.Error)
+
+
+class _Planned(NamedTuple):
+    """What is known of queries of one shape: where their columns stand, and what these hold."""
+
+    places: Places
+    columns: dict[str, SqlColumn]
+    filterable: dict[str, Filterable]
 
 
 class RowsConnector:
@@ -54,7 +64,8 @@ class RowsConnector:
         self._url = _mysql_url(url) if self._is_mysql else _sqlite_url(url)
         self._connection: Connection | None = None
         self._engine: sa.Engine | None = None
-        self._described: dict[Query, tuple[Places, dict[str, SqlColumn]]] = {}
+        self._rules = mysql_filters.RULES if self._is_mysql else sqlite_filters.RULES
+        self._described: dict[Query, _Planned] = {}
 
     @property
     def consistency(self) -> Consistency:
@@ -75,10 +86,10 @@ class RowsConnector:
             if not self._is_mysql:
                 return datetime.now(UTC)
             told = connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()
-        return datetime.fromisoformat(_text(told) or "").replace(tzinfo=UTC)
+        return datetime.fromisoformat(as_text(told) or "").replace(tzinfo=UTC)
 
     def describe(self, query: Query) -> Mapping[str, ColumnType]:
-        places, columns = self._plan(query)
+        places, columns, _ = self._plan(query)
         types = {}
         for wanted, place in zip(query.columns, places.columns, strict=True):
             inside = place.element or place.steps
@@ -87,25 +98,19 @@ class RowsConnector:
         return types
 
     def read(self, query: Query, chunk_bytes: int) -> Iterator[pd.DataFrame]:
-        places, columns = self._plan(query)
+        places, columns, _ = self._plan(query)
         connection = self._open_connection()
         with self._edge(query):
-            quote = connection.dialect.identifier_preparer
-            selected = ", ".join(
-                columns[name].expression.format(column=f"t.{quote.quote_identifier(name)}")
-                for name in places.source_columns
-            )
-            relation = relation_sql(query, self._source.db_schema, quote)
-            count = f"SELECT count(*) FROM {relation}".replace("%", "%%")
-            counted = connection.exec_driver_sql(count)
+            counting, reading, parameters = self._statements(query)
+            counted = connection.exec_driver_sql(counting, parameters)
             sent, seen = int(counted.scalar_one()), 0
             cursor = self._streaming_cursor(connection)
             try:
-                cursor.execute(f"SELECT {selected or 1} FROM {relation}")
+                cursor.execute(reading, parameters)
                 most = _FIRST_ROWS
                 while rows := cursor.fetchmany(most):
                     seen += len(rows)
-                    made, size = _frame(query, places, columns, rows)
+                    made, size = rows_frame(query, places, columns, rows)
                     yield made
                     most = max(1, min(100_000, len(rows) * chunk_bytes // max(size, 1)))
             finally:
@@ -166,34 +171,72 @@ class RowsConnector:
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
         ]
 
-    def _plan(self, query: Query) -> tuple[Places, dict[str, SqlColumn]]:
-        if query not in self._described:
-            with self._edge(query):
-                self._described[query] = self._planned(query)
-        return self._described[query]
+    def _statements(self, query: Query) -> tuple[str, str, tuple[Any, ...]]:
+        """What counts the rows and what reads them, with the parameters of both."""
+        places, columns, filterable = self._plan(query)
+        selected = ", ".join(
+            columns[name].expression.format(column=self._quoted(name))
+            for name in places.source_columns
+        )
+        relation = self._relation(query)
+        condition = where(query, filterable, self._rules)
+        return (
+            f"SELECT count(*) FROM {relation}{condition.sql}",
+            f"SELECT {selected or 1} FROM {relation}{condition.sql}",
+            condition.parameters,
+        )
 
-    def _planned(self, query: Query) -> tuple[Places, dict[str, SqlColumn]]:
+    def _plan(self, query: Query) -> _Planned:
+        asked = shape(query)
+        if asked not in self._described:
+            with self._edge(query):
+                self._described[asked] = self._planned(query)
+        return self._described[asked]
+
+    def _planned(self, query: Query) -> _Planned:
         connection = self._open_connection()
         available = self._columns(connection, query)
         places = find_places(self._name, query, available)
-        quote = connection.dialect.identifier_preparer
-        selected = ", ".join(f"t.{quote.quote_identifier(c)}" for c in places.source_columns) or "1"
-        relation = relation_sql(query, self._source.db_schema, quote)
-        probe = f"SELECT {selected} FROM {relation} LIMIT 0".replace("%", "%%")
-        connection.exec_driver_sql(probe).close()
-        return places, available
+        selected = ", ".join(map(self._quoted, places.source_columns)) or "1"
+        relation = self._relation(query)
+        connection.exec_driver_sql(f"SELECT {selected} FROM {relation} LIMIT 0", ()).close()
+        filterable = {}
+        for wanted, place in zip(query.columns, places.columns, strict=True):
+            if not place.steps and not place.element:
+                sql, column = self._quoted(place.column), available[place.column]
+                filterable[wanted.name] = Filterable(sql, column, wanted.type)
+        for name in {key.column for key in query.keys} & set(filterable):
+            probe = self._rules.probe(filterable[name], relation)
+            if probe is None:
+                continue
+            charset, folds = connection.exec_driver_sql(probe, ()).one()
+            folds = None if folds is None else bool(folds)
+            told = replace(filterable[name], charset=as_text(charset) or "", folds=folds)
+            filterable[name] = told
+        return _Planned(places, available, filterable)
+
+    def _quoted(self, column: str) -> str:
+        return self._escaped(f"t.{self._preparer.quote_identifier(column)}")
+
+    def _relation(self, query: Query) -> str:
+        return self._escaped(relation_sql(query, self._source.db_schema, self._preparer))
+
+    def _escaped(self, sql: str) -> str:
+        # PyMySQL writes the parameters in with the operator %.
+        return sql.replace("%", "%%") if self._is_mysql else sql
+
+    @property
+    def _preparer(self) -> IdentifierPreparer:
+        return self._open_connection().dialect.identifier_preparer
 
     def _columns(self, connection: Connection, query: Query) -> dict[str, SqlColumn]:
         if query.text:
-            preparer = connection.dialect.identifier_preparer
-            relation = relation_sql(query, self._source.db_schema, preparer)
-            probe = f"SELECT * FROM {relation} LIMIT 0".replace("%", "%%")
-            result = connection.exec_driver_sql(probe)
+            probe = f"SELECT * FROM {self._relation(query)} LIMIT 0"
+            result = connection.exec_driver_sql(probe, ())
             declared = {column.path: column.type for column in query.columns}
-            names = list(result.keys())
+            described = list(result.cursor.description) if result.cursor else []
             result.close()
-            text = ColumnType("string")
-            return {name: SqlColumn(declared.get(name) or text, text) for name in names}
+            return {told[0]: told_column(told[1], declared.get(told[0])) for told in described}
         schema, _, table = query.relation.rpartition(".")
         try:
             columns = sa.inspect(connection).get_columns(table, schema or self._source.db_schema)
@@ -236,63 +279,3 @@ def _sqlite_url(url: URL) -> URL:
 def _lenient(raw: bytes) -> str:
     # A lone surrogate is no Unicode: such a text is delivered as unreadable.
     return raw.decode("utf-8", "surrogateescape")
-
-
-def _frame(
-    query: Query, places: Places, columns: Mapping[str, SqlColumn], rows: Any
-) -> tuple[pd.DataFrame, int]:
-    by_name = dict(zip(places.source_columns, map(list, zip(*rows, strict=True)), strict=False))
-    documents: dict[str, list[Any]] = {}
-
-    def document(column: str) -> list[Any]:
-        if column not in documents:
-            documents[column] = [parse_json(_text(text)) for text in by_name[column]]
-        return documents[column]
-
-    flags = {}
-    unnested = None
-    if places.array is not None:
-        unnested = unnest(at(document(places.array.column), places.array.steps))
-        flags[EMPTY] = pa.array(unnested.empty, pa.bool_())
-    made = {}
-    for wanted, place in zip(query.columns, places.columns, strict=True):
-        if place.element and unnested is not None:
-            values = _inside(at(unnested.elements, place.steps), unnested.bad)
-            made[wanted.name] = delivered(values, ColumnType("string"), _text)
-            continue
-        if place.steps:
-            values = _inside(at(document(place.column), place.steps))
-            form = ColumnType("string")
-        else:
-            column = as_declared(columns[place.column], wanted.type)
-            values, form = _prepared(by_name[place.column], column), column.form
-        if unnested is not None:
-            values = [values[row] for row in unnested.rows]
-        made[wanted.name] = delivered(values, form, _text)
-    finished = frame(made, flags)
-    return finished, int(sum(array.values.nbytes for array in made.values()))
-
-
-def _prepared(values: list[Any], column: SqlColumn) -> list[Any]:
-    if column.prepare is None:
-        return values
-    return [None if value is None else column.prepare(value) for value in values]
-
-
-def _inside(values: Sequence[Any], bad: Sequence[bool] = ()) -> list[Any]:
-    """What stands inside documents, as text; what is no one value is unreadable."""
-    texts = [UNREADABLE if value is CROSSED else plain_text(value) for value in values]
-    if not any(bad):
-        return texts
-    return [UNREADABLE if is_bad else text for text, is_bad in zip(texts, bad, strict=True)]
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return None
-    if isinstance(value, float):
-        return repr(value)
-    return None if value is None else str(value)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
+from pymysql.constants import FIELD_TYPE
 from sqlalchemy.dialects import mysql
 
 from connectors.arrow import TEXT_KINDS
 from core.values import ColumnType
 
 Prepare = Callable[[Any], Any]
+
+Compared = Literal["integer", "decimal", "double", "text", "uuid", "timestamp", "datetime", "date"]
 
 
 class SqlColumn(NamedTuple):
@@ -23,6 +26,8 @@ class SqlColumn(NamedTuple):
     prepare: Prepare | None = None
     expression: str = "{column}"
     """What to select, where the column itself loses something."""
+    compared: Compared | None = None
+    """As what MariaDB and MySQL compare it, where values can be compared with it."""
 
 
 _TEXT = ColumnType("string")
@@ -37,11 +42,54 @@ _KINDS: tuple[tuple[Any, ColumnType], ...] = (
 )
 
 
+_COMPARED: tuple[tuple[Any, Compared | None], ...] = (
+    (mysql.BIT | mysql.YEAR | mysql.SET | mysql.FLOAT | sa.JSON, None),
+    (sa.Integer, "integer"),
+    (sa.Double, "double"),
+    (sa.Float, None),
+    (sa.Numeric, "decimal"),
+    (sa.String | sa.LargeBinary | sa.types._Binary, "text"),
+    (sa.Uuid, "uuid"),
+    (sa.TIMESTAMP, "timestamp"),
+    (sa.DateTime, "datetime"),
+    (sa.Date, "date"),
+)
+"""By SQLAlchemy's type, the first that fits."""
+
+_INTEGERS = ("TINY", "SHORT", "LONG", "INT24", "LONGLONG")
+
+_COMPARED_FIELDS: dict[int, Compared] = {
+    **dict.fromkeys([getattr(FIELD_TYPE, name) for name in _INTEGERS], "integer"),
+    FIELD_TYPE.NEWDECIMAL: "decimal",
+    FIELD_TYPE.DOUBLE: "double",
+    FIELD_TYPE.VARCHAR: "text",
+    FIELD_TYPE.VAR_STRING: "text",
+    FIELD_TYPE.STRING: "text",
+    FIELD_TYPE.BLOB: "text",
+    FIELD_TYPE.TIMESTAMP: "timestamp",
+    FIELD_TYPE.DATETIME: "datetime",
+    FIELD_TYPE.DATE: "date",
+}
+"""By the type that a result's column has."""
+
+
+def told_column(field_type: Any, declared: ColumnType | None) -> SqlColumn:
+    """How a column of a query's result is read, whose type only the database's driver tells."""
+    text = ColumnType("string")
+    compared = _COMPARED_FIELDS.get(field_type) if isinstance(field_type, int) else None
+    return SqlColumn(declared or text, text, compared=compared)
+
+
 def sql_column(column: Any, *, is_mysql: bool) -> SqlColumn:
     """How a column of SQLAlchemy's type is read.
 
     SQLite's values have types of their own, so its numbers are delivered as text.
     """
+    compared = next((name for known, name in _COMPARED if isinstance(column, known)), None)
+    return _read_as(column, is_mysql=is_mysql)._replace(compared=compared)
+
+
+def _read_as(column: Any, *, is_mysql: bool) -> SqlColumn:
     if isinstance(column, mysql.BIT):
         integer = ColumnType("integer")
         return SqlColumn(integer, integer, lambda bits: int.from_bytes(bits, "big"))

@@ -298,10 +298,13 @@ class SqlFilterSuite(FilterSuite):
 
     def test_a_query_text_is_filtered(self, bank: Bank) -> None:
         bank.make("t", [{"id": i, "text": text} for i, text in enumerate(["100%", "b", "B "])])
-        text = "SELECT id, text FROM t WHERE text LIKE '%' -- all \n;"
+        text = "SELECT id, text FROM t WHERE text = '100%' OR text LIKE '%' -- all \n;"
         wanted = replace(query("q", "id", "text"), text=text)
         with bank.opened() as opened:
             assert_complete(opened, wanted, KeyFilter("text", ("100%",)), {0})
             assert_complete(opened, wanted, KeyFilter("text", ("b",), True), {1, 2})
+            assert ids_of(opened, replace(wanted, text="SELECT * FROM t WHERE text = '100%'")) == {
+                0
+            }
             assert ids_of(opened, wanted, KeyFilter("id", (1,))) == {1}
             assert ids_of(opened, wanted, KeyFilter("id", (1,)), KeyFilter("text", ())) == set()
