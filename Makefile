@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test check up down
+.PHONY: install test check up down demo demo-down
 
 install: $(VENV)/installed
 
@@ -25,3 +25,10 @@ up: install
 
 down: install
 	$(BIN)/python -m devstack down
+
+# The whole of it in a few minutes. USERS=200000 for more; KEEP=1 leaves everything up.
+demo: install
+	@$(BIN)/python -m devstack.demo --users $(or $(USERS),50000) $(if $(filter-out 0,$(KEEP)),--keep)
+
+demo-down: install
+	@$(BIN)/python -m devstack.demo down

@@ -78,7 +78,7 @@ def _start(folder: Path, services: Sequence[ServiceName], environ: Mapping[str, 
             state.save(folder)
 
     try:
-        with _terminated_as_exit():
+        with terminated_as_exit():
             stack = Stack.start(folder, services, environ, record)
     except BaseException:
         # The logs stay for the reader; the next `up` or `down` clears them.
@@ -134,7 +134,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _terminated_as_exit() -> Iterator[None]:
+def terminated_as_exit() -> Iterator[None]:
     """SIGTERM and SIGHUP end the start like Ctrl-C does: what was started is stopped."""
 
     def leave(number: int, _frame: object) -> None:
