@@ -22,7 +22,7 @@ from devstack.bank.moves import moved_on, state_on
 from devstack.bank.moving import write_move
 from devstack.bank.planted import Planted
 from devstack.bank.servers import Servers
-from devstack.bank.state import blocks_of, opening_state
+from devstack.bank.state import BLOCK, blocks_of, opening_state
 from devstack.bank.writers import Writer
 from devstack.errors import DevstackError
 
@@ -59,7 +59,7 @@ def load(servers: Servers, book: Book, folder: Path, say: Say = lambda _: None) 
             state = opening_state(book.seed, block, book.users)
             planted.add(state)
             yield state.frames
-            done = min((block + 1) * len(state.frames["access"]), book.users)
+            done = min((block + 1) * BLOCK, book.users)
             say(f"{done:,} of {book.users:,} customers made")
 
     with _open(servers) as writers:

@@ -35,7 +35,7 @@ KINDS: Mapping[Callable[[Desk, int], None], float] = {
     moves_core.address: 0.08,
     moves_core.touched: 0.04,
     moves_core.email: 0.04,
-    moves_core.email_behind: 0.015,
+    moves_core.email_behind: 0.006,
     moves_core.lock: 0.03,
     moves_core.login_lost: 0.005,
     moves_core.role_granted: 0.04,
@@ -58,6 +58,13 @@ KINDS: Mapping[Callable[[Desk, int], None], float] = {
     moves_lines.portfolio: 0.03,
 }
 """Each kind of change, with its share of the customers that change."""
+
+_ALL_LINES = ("customer", "account", "card", "purchase", "devices", "wish_item")
+_RARE = 0.01
+"""Kinds of at most this share are left out where they would be less than half a customer."""
+
+_LITTLE = 8
+"""Rows of a customer who has little."""
 
 _PASSWORD, _NEW, _DEPARTED, _ANCHOR_GONE = 0.03, 0.04, 0.03, 0.01
 
@@ -90,7 +97,8 @@ def moved_on(state: State, seed: int, block: int, move: Move) -> Moves:
     before = expected_of(state.frames)
 
     def part(share: float) -> int:
-        return max(round(share * number), 1 if number >= len(KINDS) else 0)
+        least = 1 if share > _RARE and number >= len(KINDS) else 0
+        return max(round(share * number), least)
 
     for kind, share in KINDS.items():
         kind(desk, part(share))
@@ -119,8 +127,14 @@ def _depart(desk: Desk, number: int) -> None:
 
 
 def _anchor_gone(desk: Desk, number: int) -> None:
-    """Customers leave, and what the product lines have of them stays behind."""
-    users = desk.take(desk.owners("customer"), number)
+    """Customers leave, and what the product lines have of them stays behind.
+
+    Only such as had little: the rows of one big spender would stop a run at its guard.
+    """
+    had = [desk.frames[table].select(OWNER) for table in _ALL_LINES]
+    counts = pl.concat(had).group_by(OWNER).len().filter(pl.col("len") <= _LITTLE)
+    lent = pl.col(OWNER).is_in(desk.frames["loan"][OWNER].implode())
+    users = desk.take(counts.filter(~lent)[OWNER].sort(), number)
     desk.delete("customer", of(users))
     desk.moved.departed |= set(users)
     desk.victims |= set(users)

@@ -125,7 +125,7 @@ def _plant_all(state: State, random: Random) -> None:
     short = frames["loan"].filter(is_short)["account_no"].implode()
     lent = frames["loan"]["account_no"].implode()
     put("account", messes.ACCOUNT, 0.004, ~frames["account"]["account_no"].is_in(lent))
-    put("account", messes.ACCOUNT_OF_LOAN, 0.0003, frames["account"]["account_no"].is_in(short))
+    put("account", messes.ACCOUNT_OF_LOAN, 0.0002, frames["account"]["account_no"].is_in(short))
     for table in ("account_holder", "card_holder"):
         frames[table] = frames[table].with_columns(_neighbours(frames[table]))
     holders = frames["account_holder"]
@@ -133,7 +133,7 @@ def _plant_all(state: State, random: Random) -> None:
     put("account_holder", messes.HOLDER, 0.003, ~of_loan)
     of_loan = frames["account_holder"]["account_no"].is_in(short)
     owns = frames["account_holder"]["role"] == "OWNER"
-    put("account_holder", messes.HOLDER_OF_LOAN, 0.0004, of_loan & owns)
+    put("account_holder", messes.HOLDER_OF_LOAN, 0.0003, of_loan & owns)
     spends = frames["purchase"].group_by(OWNER).len().filter(pl.col("len") > _FEW_PURCHASES)
     heavy = spends[OWNER].implode()
     put("card_holder", messes.CARD_HOLDER, 0.002, ~frames["card_holder"][OWNER].is_in(heavy))
@@ -141,8 +141,8 @@ def _plant_all(state: State, random: Random) -> None:
         frames[table] = frames[table].drop(NEIGHBOUR)
     put("card", messes.CARD, 0.003, ~frames["card"][OWNER].is_in(heavy))
     put("purchase", messes.PURCHASE, 0.003)
-    put("loan", messes.LOAN, 0.004, is_short)
-    put("schedule", messes.SCHEDULE, 0.002)
+    put("loan", messes.LOAN, 0.003, is_short)
+    put("schedule", messes.SCHEDULE, 0.0015)
     put("preferences", messes.PREFERENCES, 0.002)
     put("contact", messes.CONTACT, 0.005)
     put("wish_list", messes.WISH_LIST, 0.002)
