@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import SystemRandom
@@ -120,6 +121,25 @@ def _cast(run: RunContext, ids: tuple[str, ...]) -> pl.DataFrame:
     return made.values.alias(USER_ID).drop_nulls().unique(maintain_order=True).to_frame()
 
 
+@dataclass
+class _Trail:
+    """What leads to users, noted while a source is read, and followed once that is over.
+
+    A connection answers one question at a time.
+    """
+
+    users: list[pl.DataFrame] = field(default_factory=list)
+    keys: dict[tuple[str, ...], tuple[Chain, list[pl.DataFrame]]] = field(default_factory=dict)
+    """By the names of a chain of links: the chain, and keys that its first link leads from."""
+    looked_up: dict[tuple[str, str], list[pl.Series]] = field(default_factory=dict)
+    """By dataset and the column with which it looks up: values of that column."""
+
+    def lead(self, chain: Chain, keys: pl.DataFrame) -> None:
+        """Notes keys to follow along a chain."""
+        names = tuple(name for name, _ in chain)
+        self.keys.setdefault(names, (chain, []))[1].append(keys.unique())
+
+
 class _Finder:
     """Finds users by what leads to them."""
 
@@ -149,46 +169,56 @@ class _Finder:
 
     def by_source(self, source: str, entries: Sequence[DatasetPlan] = ()) -> pl.DataFrame:
         """All users that rows of a source (or only of some of its datasets) lead to."""
-        found = [nobody(self._run)]
+        trail = _Trail()
         for entry in entries or self._plan.placed:
             if entry.source == source:
                 for rows in self._reader.all_rows(entry):
-                    found.append(self._users_of(entry, rows))
-        return _together(found)
+                    self._note_users(trail, entry, rows)
+        return self._followed(trail)
 
     def changed(self, spans: Mapping[str, tuple[datetime, datetime]]) -> pl.DataFrame:
         """All users whose documents rows with a cursor in their source's span may change."""
-        found = [nobody(self._run)]
+        trail = _Trail()
         for entry in self._plan.datasets.values():
             if entry.dataset.cursor is None or entry.source not in spans:
                 continue
             change = ChangeFilter(entry.dataset.cursor, *spans[entry.source])
             for rows in self._reader.changed_rows(entry, change):
-                if rows.height:
-                    found += self._touched_by(entry, rows)
-        return _together(found)
+                self._note_all(trail, entry, rows)
+        for (name, column), values in trail.looked_up.items():
+            other = self._plan.datasets[name]
+            for rows in self._reader.rows_of_column(other, column, pl.concat(values)):
+                self._note_users(trail, other, rows)
+        return self._followed(trail)
 
-    def _touched_by(self, entry: DatasetPlan, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """The users of rows themselves, of those that rows link, and that look rows up."""
+    def _note_all(self, trail: _Trail, entry: DatasetPlan, rows: pl.DataFrame) -> None:
+        """Notes the users of rows themselves, of those that rows link, and that look rows up."""
         if not entry.is_reference:
-            yield self._users_of(entry, rows)
+            self._note_users(trail, entry, rows)
         for name, link in self._plan.links_from(entry.name).items():
             led = link_rows(rows, name, link, entry)
-            keys = led.select(key_columns(len(link.from_))).drop_nulls().unique()
-            yield self._reader.users_of_keys(self._chain_from(name), keys)
+            keys = led.select(key_columns(len(link.from_))).drop_nulls()
+            trail.lead(self._chain_from(name), keys)
         for other in self._plan.placed:
             for lookup in other.dataset.lookups.values():
                 if lookup.dataset == entry.name:
-                    for using in self._reader.rows_of_column(other, lookup.on, rows[lookup.key]):
-                        yield self._users_of(other, using)
+                    values = trail.looked_up.setdefault((other.name, lookup.on), [])
+                    values.append(rows[lookup.key].unique())
 
-    def _users_of(self, entry: DatasetPlan, rows: pl.DataFrame) -> pl.DataFrame:
-        if not entry.links:
+    def _note_users(self, trail: _Trail, entry: DatasetPlan, rows: pl.DataFrame) -> None:
+        if entry.links:
+            with_keys = keyed(rows, entry, RowCounts())
+            trail.lead(entry.links, with_keys.select(key_columns(len(entry.first_key))))
+        else:
             led = led_to_user(rows, entry, self._plan.pipeline.profile.user_id, RowCounts())
-            return led.select(USER_ID)
-        with_keys = keyed(rows, entry, RowCounts())
-        keys = with_keys.select(key_columns(len(entry.first_key))).unique(maintain_order=True)
-        return self._reader.users_of_keys(entry.links, keys)
+            trail.users.append(led.select(USER_ID).unique())
+
+    def _followed(self, trail: _Trail) -> pl.DataFrame:
+        found = [nobody(self._run), *trail.users]
+        for chain, keys in trail.keys.values():
+            together = pl.concat(keys).unique(maintain_order=True)
+            found.append(self._reader.users_of_keys(chain, together))
+        return pl.concat(found).unique(maintain_order=True)
 
     def _chain_from(self, link: str) -> Chain:
         """A link and those that lead on from it to the user."""
@@ -197,7 +227,3 @@ class _Finder:
             if link in names:
                 return entry.links[names.index(link) :]
         raise ConfigError(f"selection: no dataset uses link {link!r}")
-
-
-def _together(found: list[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat([frame.select(USER_ID) for frame in found]).unique(maintain_order=True)
