@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
+
+from core.entries import USER_ID_COLUMN
 
 KEPT_ROWS = 100_000
 """Of how many rows of a dataset, reason and column it is kept which they are."""
@@ -25,6 +27,15 @@ class Quarantine:
 
     counts: Counter[Why] = field(default_factory=Counter)
     kept: dict[Why, list[pl.DataFrame]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of_users(cls, reasons: Mapping[str, str]) -> Quarantine:
+        """Users with a reason each."""
+        made = cls()
+        for reason in dict.fromkeys(reasons.values()):
+            users = [user for user, why in reasons.items() if why == reason]
+            made.add(reason, "", pl.DataFrame({USER_ID_COLUMN: users}))
+        return made
 
     def add(self, reason: str, column: str, rows: pl.DataFrame) -> None:
         """Counts rows, and keeps them where there is room.

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import ConfigError
+from core.quarantine import KEPT_ROWS
 
 
 def _cores() -> int:
@@ -34,6 +35,26 @@ class Settings(BaseSettings):
         Path(".prefetch"),
         validation_alias="PREFETCH_STAGE_DIR",
         description="Where the stage is kept during a run; a place on an encrypted disk.",
+    )
+    quarantine_dir: Path | None = Field(
+        None,
+        validation_alias="PREFETCH_QUARANTINE_DIR",
+        description="Where the keys of quarantined rows are kept; default: the folder "
+        "`quarantine` where the stage is.",
+    )
+    quarantine_days: float = Field(
+        14,
+        gt=0,
+        validation_alias="PREFETCH_QUARANTINE_DAYS",
+        description="Days after which these keys are removed, by the next run.",
+    )
+    quarantine_rows: int = Field(
+        10_000,
+        ge=0,
+        le=KEPT_ROWS,
+        validation_alias="PREFETCH_QUARANTINE_ROWS",
+        description="Of how many rows of a dataset, reason and column the keys are kept; the "
+        "others are only counted.",
     )
     chunk_bytes: int = Field(
         16 * 2**20,

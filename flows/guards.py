@@ -43,16 +43,6 @@ class Leaving:
     in_redis: int
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What the guard let pass: the rows' ends, the held users, the leavers, what was accepted."""
-
-    counts: dict[str, RowCounts]
-    held: int
-    leaving: Leaving
-    accepted: list[Finding]
-
-
 def judge(
     run: RunContext,
     counts: Mapping[str, RowCounts],

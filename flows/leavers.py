@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -12,6 +11,7 @@ import polars as pl
 from connectors.registry import connector
 from core.expressions import condition, names_in
 from core.pseudonym import pseudonym
+from core.quarantine import Quarantine
 from flows.guards import Leaving
 from flows.keyed import KeyedReader
 from flows.run_context import RunContext
@@ -39,7 +39,7 @@ class Swept:
     removed: int = 0
     spared: int = 0
     superseded: int = 0
-    quarantined: Counter[str] = field(default_factory=Counter)
+    quarantine: Quarantine = field(default_factory=Quarantine)
     removed_users: list[str] = field(default_factory=list)
 
 
@@ -76,6 +76,8 @@ def find_leavers(run: RunContext) -> Leaving:
 def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
     """Removes the leavers whom their anchor, asked again now, still does not know.
 
+    Users who were forgotten are removed whatever their anchor says.
+
     Raises:
         SourceError: the anchor can't be asked.
         FenceLost: another writer has taken a bucket.
@@ -94,12 +96,12 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
         for bucket in leavers.partitions:
             ids = leavers_in(run, bucket)
             back = _in_anchor(run, pl.Series(USER_ID, ids, dtype=pl.String))
-            going = [user for user in ids if user not in back]
+            going = [u for u in ids if u not in back or u in run.scope.suppressed]
             swept.spared += len(ids) - len(going)
             done = writer.remove(bucket, going, this)
             swept.removed += done.removed
             swept.superseded += done.superseded
-            swept.quarantined.update(done.quarantined.values())
+            swept.quarantine += Quarantine.of_users(done.quarantined)
             swept.removed_users += [pseudonym(pseudonym_key, user) for user in going]
     return swept
 

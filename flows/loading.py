@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from uuid import uuid4
 
 import polars as pl
 
+from core.quarantine import Quarantine
 from core.records import BucketDocuments, LoadCounts
 from flows.checking import keep_expected
 from flows.run_context import RunContext
@@ -50,7 +50,7 @@ def documents_of(run: RunContext, unit: list[int]) -> list[BucketDocuments]:
 
 def load_buckets(
     run: RunContext, group: int, buckets: list[int], progress: Callable[[int], None]
-) -> tuple[LoadCounts, Counter[str]]:
+) -> tuple[LoadCounts, Quarantine]:
     """Writes some buckets; what the check will expect is kept in the stage.
 
     Args:
@@ -58,14 +58,14 @@ def load_buckets(
         progress: told how many buckets are done, after each.
 
     Returns:
-        The counts, and the users quarantined in the load by reason.
+        The counts, and the users whose documents could not be written.
 
     Raises:
         FenceLost: another writer took a bucket, or a newer run has completed it.
         TargetError: Redis can't take the documents.
         StageError: the disk is full, or a stage file is damaged.
     """
-    counts, quarantined = LoadCounts(), Counter[str]()
+    counts, unwritten = LoadCounts(), Quarantine()
     this = Pass(
         epoch=run.epoch,
         attempt=uuid4().hex,
@@ -89,8 +89,8 @@ def load_buckets(
             for documents in documents_of(run, unit):
                 loaded = writer.load(documents, this, run.rewrite)
                 counts += loaded.counts
-                quarantined.update(loaded.quarantined.values())
+                unwritten += Quarantine.of_users(loaded.quarantined)
                 keep_expected(expected, loaded.expected)
                 done += 1
                 progress(done)
-    return counts, quarantined
+    return counts, unwritten

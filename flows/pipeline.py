@@ -26,8 +26,9 @@ from flows.planning import Planned
 from flows.progress import Progress
 from flows.publishing import publish
 from flows.report import Report
+from flows.quarantining import folder_of, quarantined
 from flows.request import Request
-from flows.run_context import RunContext
+from flows.run_context import RunContext, suppressed_users
 from flows.selecting import check_selection
 from flows.steps import advance
 from flows.tasks import (
@@ -42,6 +43,7 @@ from flows.tasks import (
     preflight,
     select,
     sweep,
+    settle,
 )
 from stage.folder import open_stage
 from store.outcome import Checked
@@ -83,7 +85,9 @@ def carry_out(request: Request, work: Work | None = None) -> dict[str, Any]:
 def _run(request: Request, settings: Settings, report: Report) -> None:
     with staged(request, settings, report) as run:
         with step(report, "guard"):
-            report.judged(guard(run, report.rows, request.acceptance))
+            settled = settle(run, report.rows)
+            report.settled(settled)
+            report.accepted = guard(run, settled, request.acceptance)
         groups = groups_of(run)
         if request.dry_run:
             with step(report, "plan"):
@@ -112,9 +116,11 @@ def staged(request: Request, settings: Settings, report: Report) -> Iterator[Run
     with ExitStack() as cleanup:
         with step(report, "extract"):
             run = _extracted(request, ready, settings, report, cleanup)
+        folder_of(settings)  # removes what has expired
         with step(report, "link"):
             _linked(run, report)
-        yield run
+        with quarantined(run, report):
+            yield run
 
 
 def _extracted(
@@ -147,6 +153,9 @@ def _extracted(
                 run = _scoped(run, request, snapshots)
                 _read(run, snapshots, report)
             except (SourceConflict, SourceUnavailable) as error:
+                # Read only now: who was forgotten before this epoch was drawn must be on it.
+                suppressed = suppressed_users(settings, ready.keys)
+                run = replace(run, scope=replace(run.scope, suppressed=suppressed))
                 if attempt == settings.extract_attempts:
                     raise
                 get_run_logger().warning("extraction %d starts again: %s", attempt, error)
@@ -216,9 +225,9 @@ def _planned(run: RunContext, groups: list[Group], diffs: int, report: Report) -
 
 
 def _loaded(run: RunContext, groups: list[Group], report: Report) -> None:
-    for counts, quarantined in of_groups(run, load, groups, progress=Progress(total(groups))):
+    for counts, unwritten in of_groups(run, load, groups, progress=Progress(total(groups))):
         report.loaded += counts
-        report.written_quarantined += quarantined
+        report.unwritten += unwritten
 
 
 def _checked(run: RunContext, groups: list[Group], report: Report) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 from core.errors import PrefetchError
 from core.plan import Plan
+from core.quarantine import Quarantine
 from core.records import LoadCounts, RowCounts, SourceRead
-from flows.guards import Finding, Judged
+from flows.guards import Finding
 from flows.leavers import Swept
 from flows.request import Request
+from flows.settling import Settled
 from flows.watermarks import unseen
 
 _LISTED = 1_000
@@ -37,7 +39,10 @@ class Report:
     rows: dict[str, RowCounts] = field(default_factory=dict)
     sources: dict[str, SourceRead] = field(default_factory=dict)
     steps: dict[str, float] = field(default_factory=dict)
-    written_quarantined: Counter[str] = field(default_factory=Counter)
+    held: Quarantine = field(default_factory=Quarantine)
+    unwritten: Quarantine = field(default_factory=Quarantine)
+    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    quarantine_file: dict[str, Any] | None = None
     checked: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)
     leaving: int = 0
@@ -58,10 +63,10 @@ class Report:
         if self.request.kind == "incremental":
             self.unseen = unseen(plan)
 
-    def judged(self, judged: Judged) -> None:
-        """Takes over what the guard let pass."""
-        self.rows, self.accepted = judged.counts, judged.accepted
-        self.leaving = judged.leaving.users
+    def settled(self, settled: Settled) -> None:
+        """Takes over where rows and users end."""
+        self.rows, self.held = dict(settled.counts), settled.held
+        self.leaving = settled.leaving.users
 
     def end(self, error: BaseException | None = None) -> None:
         """Fixes status and duration."""
@@ -91,9 +96,10 @@ class Report:
     @property
     def quarantined(self) -> dict[str, int]:
         """Rows (and users that could not be written) in quarantine, by reason."""
-        reasons: Counter[str] = self.written_quarantined + self.swept.quarantined
-        for ended in self.rows.values():
-            for (reason, _), count in ended.quarantined.items():
+        reasons: Counter[str] = Counter()
+        rows = [ended.quarantine for ended in self.rows.values()]
+        for some in (*rows, self.unwritten, self.swept.quarantine):
+            for (reason, _), count in some.counts.items():
                 reasons[reason] += count
         return dict(sorted(reasons.items()))
 
@@ -128,6 +134,8 @@ class Report:
             "behind_s": dict(self.behind_s),
             "repair": self.repair,
             "quarantined": self.quarantined,
+            "quarantine": self.quarantine,
+            "quarantine_file": self.quarantine_file,
             "sources": {
                 name: {
                     "rows": read.rows,

@@ -17,10 +17,11 @@ from stage.folder import Stage
 from store.client import Timeouts, client_of
 from store.keys import Keys
 from store.marks import pseudonym_key
+from store.suppression import read_suppressed
 from store.writer import Limits
 from transforms.columns import USER_ID
 from transforms.normalise import Hook
-from transforms.scope import EVERYONE, Scope
+from transforms.scope import EVERYONE, Scope, Suppressed
 from transforms.slots import buckets_of
 
 
@@ -54,7 +55,7 @@ class RunContext:
     @property
     def timeouts(self) -> Timeouts:
         """How long to wait for Redis."""
-        return Timeouts(answer_s=self.settings.redis_timeout_s)
+        return timeouts_of(self.settings)
 
     @property
     def pseudonym_key(self) -> bytes:
@@ -63,10 +64,7 @@ class RunContext:
         Raises:
             TargetError: it is kept in Redis, which does not answer.
         """
-        if self.settings.hash_key is not None:
-            return self.settings.hash_key.get_secret_value().encode()
-        with client_of(self.redis_url, self.timeouts) as client:
-            return pseudonym_key(client, self.keys)
+        return hash_key(self.settings, self.keys)
 
     @property
     def limits(self) -> Limits:
@@ -105,6 +103,35 @@ class RunContext:
             units[-1].append(bucket)
             users += rows
         return units
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """How long to wait for Redis."""
+    return Timeouts(answer_s=settings.redis_timeout_s)
+
+
+def hash_key(settings: Settings, keys: Keys) -> bytes:
+    """The key of the keyed hashes: the one that is set, or else the one kept in Redis.
+
+    Raises:
+        TargetError: it is kept in Redis, which does not answer.
+    """
+    if settings.hash_key is not None:
+        return settings.hash_key.get_secret_value().encode()
+    with client_of(settings.redis_url.get_secret_value(), timeouts_of(settings)) as client:
+        return pseudonym_key(client, keys)
+
+
+def suppressed_users(settings: Settings, keys: Keys) -> Suppressed:
+    """The users who were forgotten, as Redis knows them now.
+
+    Raises:
+        TargetUnfit: they can't be told under the key that is set.
+        TargetError: Redis does not answer.
+    """
+    key = hash_key(settings, keys)
+    with client_of(settings.redis_url.get_secret_value(), timeouts_of(settings)) as client:
+        return Suppressed(key, read_suppressed(client, keys, key))
 
 
 def load_hooks(plan: Plan, folder: Path) -> dict[str, Hook]:

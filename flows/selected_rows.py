@@ -70,7 +70,7 @@ class _Extraction:
             if entry.links:
                 file.append(rows, partition_of(rows, stage.partitions))
             else:
-                file.append(rows, bucket_of(self._run, rows))
+                file.append(*self._run.scope.rows(rows, bucket_of(self._run, rows), counts))
 
     def _keys_of(self, chain: Chain) -> pl.DataFrame:
         """The keys that lead to the users; all link rows of these keys are kept for the stage."""

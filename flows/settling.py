@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import polars as pl
 
 from core.expressions import names_in
 from core.plan import DatasetPlan
+from core.quarantine import Quarantine
 from core.records import RowCounts
-from flows.leavers import KNOWN
+from flows.guards import Leaving
+from flows.leavers import KNOWN, find_leavers
 from flows.run_context import RunContext
 from flows.steps import advance
 from stage.partitions import PartitionReader
@@ -19,14 +22,26 @@ from transforms.normalise import is_copied
 from transforms.settle import Read, settle
 
 
-def settle_all(run: RunContext) -> tuple[dict[str, RowCounts], int]:
-    """Where the rows of all buckets will end, by dataset, and how many users are held.
+@dataclass(frozen=True)
+class Settled:
+    """Where the rows and users of a run end: rows by dataset, held users by reason, leavers."""
+
+    counts: Mapping[str, RowCounts]
+    held: Quarantine
+    leaving: Leaving
+
+
+def settle_all(run: RunContext, extracted: Mapping[str, RowCounts]) -> Settled:
+    """Where the rows and users of all buckets will end.
+
+    Args:
+        extracted: where rows have ended so far, by dataset.
 
     Raises:
+        TargetError: Redis does not answer.
         StageError: a stage file is damaged.
     """
-    counts = {entry.name: RowCounts() for entry in run.plan.placed}
-    held = 0
+    counts, held = {**extracted}, Quarantine()
     readers = readers_of(run)
     buckets = run.scope_buckets
     columns = {entry.name: _needed(entry, run) for entry in run.plan.placed}
@@ -36,12 +51,13 @@ def settle_all(run: RunContext) -> tuple[dict[str, RowCounts], int]:
             settled = settle(run.plan, reads(run, readers, unit, columns), run.lookups)
             if settled is None:
                 continue
-            held += settled.held.height
             for users in (settled.users, settled.held):
                 known.append(users.select(pl.col(USER_ID).cast(pl.String)), users[BUCKET])
+            for (reason,), users in settled.held.group_by(REASON, maintain_order=True):
+                held.add(str(reason), "", users.select(pl.col(USER_ID).cast(pl.String)))
             for name, ended in settled.counts.items():
                 counts[name] += ended
-    return counts, held
+    return Settled(counts, held, find_leavers(run))
 
 
 def readers_of(run: RunContext) -> dict[str, PartitionReader]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from prefect.tasks import exponential_backoff
 
 from core.acceptance import Acceptance
 from core.errors import TargetUnavailable
+from core.quarantine import Quarantine
 from core.records import LoadCounts, RowCounts
 from core.settings import Settings
 from flows import (
@@ -97,17 +97,23 @@ def link(run: RunContext, dataset: str) -> RowCounts:
     return linking.link_dataset(run, run.plan.datasets[dataset])
 
 
+@task(task_run_name="settle where rows and users end", cache_policy=NO_CACHE)
+def settle(run: RunContext, extracted: Mapping[str, RowCounts]) -> settling.Settled:
+    """Decides where every row ends, and finds the users to hold and to remove."""
+    settled = settling.settle_all(run, extracted)
+    held, leaving = settled.held.counts.total(), settled.leaving.users
+    get_run_logger().info("%d users are held, %d would be removed", held, leaving)
+    return settled
+
+
 @task(task_run_name="guard", cache_policy=NO_CACHE)
 def guard(
-    run: RunContext, extracted: Mapping[str, RowCounts], acceptance: Acceptance
-) -> guards.Judged:
-    """Decides where every row ends, and stops the run if that looks wrong."""
-    settled, held = settling.settle_all(run)
-    counts = {name: ended + settled.get(name, RowCounts()) for name, ended in extracted.items()}
-    leaving = leavers.find_leavers(run)
-    get_run_logger().info("%d users are held, %d would be removed", held, leaving.users)
-    accepted = guards.judge(run, counts, leaving, lambda: planning.changed_share(run), acceptance)
-    return guards.Judged(counts, held, leaving, accepted)
+    run: RunContext, settled: settling.Settled, acceptance: Acceptance
+) -> list[guards.Finding]:
+    """Stops the run if what was settled looks wrong; gives what a person has accepted."""
+    return guards.judge(
+        run, settled.counts, settled.leaving, lambda: planning.changed_share(run), acceptance
+    )
 
 
 @task(task_run_name="plan buckets {named}", cache_policy=NO_CACHE)
@@ -128,13 +134,13 @@ def plan(
 )
 def load(
     run: RunContext, group: int, buckets: list[int], named: str, progress: Progress
-) -> tuple[LoadCounts, Counter[str]]:
+) -> tuple[LoadCounts, Quarantine]:
     """Merges and writes a group of buckets."""
-    counts, quarantined = loading.load_buckets(
+    counts, unwritten = loading.load_buckets(
         run, group, buckets, lambda done: progress.tell(group, done)
     )
     get_run_logger().info("buckets %s: %s", named, counts)
-    return counts, quarantined
+    return counts, unwritten
 
 
 @task(
@@ -163,13 +169,6 @@ def sweep(run: RunContext) -> leavers.Swept:
     swept = leavers.sweep(run, run.pseudonym_key)
     get_run_logger().info("%d users removed, %d spared", swept.removed, swept.spared)
     return swept
-
-
-@task(task_run_name="find the users to compare", cache_policy=NO_CACHE)
-def find(run: RunContext) -> None:
-    """Finds the users whom the sources know, and those whom only Redis does."""
-    settling.settle_all(run)
-    leavers.find_leavers(run)
 
 
 @task(task_run_name="verify buckets {named}", cache_policy=NO_CACHE)

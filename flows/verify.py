@@ -16,7 +16,7 @@ from flows.progress import Progress
 from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext
-from flows.tasks import find
+from flows.tasks import settle
 from flows.tasks import verify as verify_group
 from flows.verifying import Verified, behind_s
 
@@ -66,8 +66,8 @@ def verify(config: Path, sample: int | None = None, repair: bool = False) -> dic
 def _compared(request: Request, settings: Settings, report: Report) -> tuple[Verified, int]:
     """What was found, and how many users a run may always remove."""
     with staged(request, settings, report) as run:
-        with step(report, "find"):
-            find(run)
+        with step(report, "settle"):
+            report.settled(settle(run, report.rows))
         with step(report, "verify"):
             verified = _verified(run)
         report.checked, report.findings = verified.documents, verified.findings

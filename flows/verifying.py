@@ -31,7 +31,8 @@ class Verified:
     """What a comparison found, by user: ``corrupt`` is wrong, ``behind`` only old.
 
     Findings of ``corrupt`` are those of ``store.readback``, and ``extra`` for damaged or foreign
-    documents of nobody; of ``behind``: ``changed``, ``new`` and ``departed`` users.
+    documents of nobody and all of users who were forgotten; of ``behind``: ``changed``, ``new``
+    and ``departed`` users.
     """
 
     documents: int = 0
@@ -117,7 +118,7 @@ def _leavers(run: RunContext, bucket: int, epoch: int) -> Verified:
     made = Verified(len(users))
     for user, findings in checked.users.items():
         wrong = [finding for finding in findings if finding not in _GONE]
-        if wrong:
+        if wrong or user in run.scope.suppressed:
             made.corrupt[user] = ["extra", *wrong]
         else:
             made.behind[user] = "departed"

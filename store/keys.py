@@ -61,6 +61,8 @@ class Keys:
         self.runs = runs_key(profile.name)
         self.watermarks = self._control("watermarks")
         self.pseudonyms = self._control("pseudonyms")
+        self.suppressed = self._control("suppressed")
+        self.audit = self._control("audit")
         self.views = self._control("views")
         self.indexing = self._control("indexing")
 
