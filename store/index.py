@@ -173,11 +173,12 @@ def _wait(
 
 def _unindexed(built: IndexState) -> str:
     fields = ", ".join(f"{name} ({number:,})" for name, number in built.failed_fields.items())
+    why = "; ".join(filter(None, (fields, built.last_failure)))
     return (
         f"{built.missing:,} of {built.profiles:,} profiles can't be indexed"
-        + (f", by field: {fields}" if fields else "")
+        + (f" ({why})" if why else "")
         + "; the old index stays. Mend the field's type in the pipeline file, or leave them out "
-        "with --accept-failures"
+        "with `prefetch index rebuild --accept-failures`"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from store.index_schema import IndexSchema
 
 _KEYS_AT_ONCE = 1000
 _JSON_TYPE = "ReJSON-RL"
+_TYPE_FAILURE = re.compile(r"Invalid JSON type: \w+ type can represent only [A-Za-z, ]+")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class IndexState:
     """What is known of the index in use.
 
     ``current``: it has the definition of the pipeline file. ``failures``: how often a document
-    could not be indexed since the index was made; ``failed_fields`` the same by field.
+    could not be indexed since the index was made; ``failed_fields`` the same by field, as far as
+    RediSearch tells; ``last_failure``: what was wrong with the last one's type, if anything.
     """
 
     name: str
@@ -31,6 +34,7 @@ class IndexState:
     profiles: int
     failures: int
     failed_fields: dict[str, int]
+    last_failure: str | None
     building: bool
 
     @property
@@ -84,6 +88,7 @@ def state_of(client: redis.Redis, schema: IndexSchema, name: str | None = None) 
         profiles,
         int(told["hash_indexing_failures"]),
         failed,
+        _harmless(_pairs(told.get("Index Errors", [])).get("last indexing error")),
         bool(int(told["indexing"])),
     )
 
@@ -126,6 +131,11 @@ def in_use(client: redis.Redis, schema: IndexSchema) -> str | None:
         return text_of(info(client, schema.alias)["index_name"])
     except IndexMissing:
         return None
+
+
+def _harmless(text: Any) -> str | None:
+    """RediSearch's text on a failure, where it is sure to hold no value."""
+    return found[0] if (found := _TYPE_FAILURE.fullmatch(text_of(text))) else None
 
 
 def _pairs(flat: Any) -> dict[str, Any]:
