@@ -10,6 +10,7 @@ from prefect import flow, runtime
 from core.acceptance import NOTHING, Acceptance
 from core.errors import ConfigError
 from core.selection import Selection
+from flows.ending import ended
 from flows.pipeline import carry_out
 from flows.request import Request
 
@@ -53,4 +54,5 @@ def backfill(
     """
     if select.everyone:
         raise ConfigError("a backfill needs a selection; for everyone there is `prefetch run`")
-    return carry_out(Request("backfill", config, select, accept, dry_run, show_diffs))
+    request = Request("backfill", config, select, accept, dry_run, show_diffs)
+    return ended(lambda: carry_out(request))

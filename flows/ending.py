@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from core.errors import GuardStopped
@@ -25,5 +26,5 @@ def ended(carry_out: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return carry_out()
     except GuardStopped as stopped:
-        state = Failed(name=HELD, message=str(stopped), data=stopped)
-        return cast("dict[str, Any]", state)
+        held: State[Any] = Failed(name=HELD, message=str(stopped), data=stopped)
+        return cast("dict[str, Any]", held)

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow, runtime
 
 from core.acceptance import NOTHING, Acceptance
+from flows.ending import ended
 from flows.pipeline import carry_out
 from flows.request import Request
 
@@ -46,4 +47,4 @@ def nightly(
         PrefetchError: the run did not succeed; the error's ``report`` says how far it came.
     """
     request = Request("nightly", config, acceptance=accept, dry_run=dry_run, diffs=show_diffs)
-    return carry_out(request)
+    return ended(lambda: carry_out(request))

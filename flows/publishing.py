@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from core.errors import PrefetchError
 from core.settings import Settings
 from flows.report import Report
+from flows.report_page import page
 from store.client import Timeouts, client_of
 from store.runs import append
 
 
 def publish(report: Report, settings: Settings) -> None:
     """Keeps the report of a run and shows it; failing at that fails nothing else."""
-    create_markdown_artifact(
-        key=f"report-{report.profile.replace('_', '-')}",
-        markdown=report.as_markdown(),
-        description=report.headline,
-    )
+    try:
+        create_markdown_artifact(
+            key=artifact_key(report.profile, report.request.kind),
+            markdown=page(report.as_dict()),
+            description=report.headline,
+        )
+    except Exception as error:  # whatever Prefect's API has
+        get_run_logger().warning("the report could not be shown: %s", type(error).__name__)
     if report.request.dry_run:
         return
     try:
@@ -27,3 +33,9 @@ def publish(report: Report, settings: Settings) -> None:
             append(client, report.profile, report.as_dict(), settings.runs_kept)
     except PrefetchError as error:
         get_run_logger().warning("the report could not be kept: %s", error)
+
+
+def artifact_key(profile: str, kind: str) -> str:
+    """The key that a profile's reports of one kind share, so that the UI has their history."""
+    plain = re.sub("[^a-z0-9]+", "-", profile.lower()).strip("-") or "unnamed"
+    return f"report-{plain}-{kind}"

@@ -155,7 +155,7 @@ def test_a_worker_runs_it(
     mine = {"flow_run_id": {"any_": [run["id"]]}}
     artifacts = {a["type"]: a for a in deployed.find("artifacts", artifacts=mine)}
     assert artifacts["progress"]["data"] == 100
-    assert artifacts["markdown"]["key"] == "report-berka"
+    assert artifacts["markdown"]["key"] == "report-berka-nightly"
     title = artifacts["markdown"]["data"].partition("\n")[0]
     assert title.startswith("# berka: ")
     assert title.endswith("success, 5,369 users")
