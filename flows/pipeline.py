@@ -25,8 +25,8 @@ from flows.extraction import Extracted
 from flows.planning import Planned
 from flows.progress import Progress
 from flows.publishing import publish
-from flows.report import Report
 from flows.quarantining import folder_of, quarantined
+from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext, suppressed_users
 from flows.selecting import check_selection
@@ -42,8 +42,8 @@ from flows.tasks import (
     plan,
     preflight,
     select,
-    sweep,
     settle,
+    sweep,
 )
 from stage.folder import open_stage
 from store.outcome import Checked
@@ -114,9 +114,9 @@ def staged(request: Request, settings: Settings, report: Report) -> Iterator[Run
         check_selection(ready.plan, request.selection)
     report.of(ready.plan)
     with ExitStack() as cleanup:
+        folder_of(settings)  # removes what has expired
         with step(report, "extract"):
             run = _extracted(request, ready, settings, report, cleanup)
-        folder_of(settings)  # removes what has expired
         with step(report, "link"):
             _linked(run, report)
         with quarantined(run, report):
@@ -151,11 +151,11 @@ def _extracted(
                     rewrite=request.rewrite,
                 )
                 run = _scoped(run, request, snapshots)
-                _read(run, snapshots, report)
-            except (SourceConflict, SourceUnavailable) as error:
                 # Read only now: who was forgotten before this epoch was drawn must be on it.
                 suppressed = suppressed_users(settings, ready.keys)
                 run = replace(run, scope=replace(run.scope, suppressed=suppressed))
+                _read(run, snapshots, report)
+            except (SourceConflict, SourceUnavailable) as error:
                 if attempt == settings.extract_attempts:
                     raise
                 get_run_logger().warning("extraction %d starts again: %s", attempt, error)
