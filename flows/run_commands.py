@@ -129,7 +129,7 @@ def in_this_process(
         with watched(as_json):
             # Prefect takes seconds to import: only those who run a flow shall wait for it.
             _refuse_silent_server()
-            report = start()
+            report = _tagged(start, kind)
     except Exception as error:
         report = getattr(error, "report", None) or _failed(kind, config, error)
         if as_json or report["sources"]:
@@ -137,6 +137,14 @@ def in_this_process(
             tell(report if as_json else {**report, "error": None}, as_json)
         raise
     tell(report, as_json)
+
+
+def _tagged(start: Callable[[], dict[str, Any]], kind: Kind) -> dict[str, Any]:
+    """Runs a flow with the tags that it has as a deployment, so that the UI finds all of a kind."""
+    from prefect import tags
+
+    with tags("profiles", kind):
+        return start()
 
 
 def _refuse_silent_server() -> None:

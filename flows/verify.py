@@ -11,6 +11,7 @@ from core.acceptance import Acceptance
 from core.errors import Corrupt
 from core.selection import Selection
 from core.settings import Settings
+from flows.ending import ended
 from flows.pipeline import carry_out, groups_of, of_groups, staged, step, total
 from flows.progress import Progress
 from flows.report import Report
@@ -60,7 +61,8 @@ def verify(config: Path, sample: int | None = None, repair: bool = False) -> dic
         if verified.corrupt or verified.behind:
             report.repair = _repaired(request, report, verified, always)
 
-    return carry_out(Request("verify", config, dry_run=True, sample=sample), work)
+    request = Request("verify", config, dry_run=True, sample=sample)
+    return ended(lambda: carry_out(request, work))
 
 
 def _compared(request: Request, settings: Settings, report: Report) -> tuple[Verified, int]:
