@@ -20,7 +20,7 @@ from devstack.bank.planting import MESS, Mess
 USER = "_user"
 _BAD, _HITS, _KNOWN = "_bad", "_hits", "_known"
 
-_MESSES: dict[str, Sequence[Mess]] = {
+MESSES: dict[str, Sequence[Mess]] = {
     "customer": messes.CUSTOMER,
     "login": messes.LOGIN,
     "access": messes.ACCESS,
@@ -72,7 +72,7 @@ class Ends:
 
 def with_bad(frame: pl.DataFrame, table: str) -> pl.DataFrame:
     """The rows with the reason for which each is bad by itself, or null."""
-    reasons = {mess.kind: mess.reason for mess in _MESSES[table] if mess.reason is not None}
+    reasons = {mess.kind: mess.reason for mess in MESSES[table] if mess.reason is not None}
     bad = pl.col(MESS).replace_strict(reasons, default=None, return_dtype=pl.String)
     return frame.with_columns(bad.alias(_BAD))
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import polars as pl
 
 from devstack.bank.core_rows import Frames
-from devstack.bank.lending_writer import LendingWriter
+from devstack.bank.lending_writer import MariaDBWriter, SQLiteWriter
 from devstack.bank.mongodb_writer import MongoWriter
 from devstack.bank.postgres_writer import PostgresWriter
 from devstack.bank.schema import CARDS, CORE
@@ -27,10 +27,11 @@ Say = Callable[[str], None]
 
 def writers_of(servers: Servers) -> dict[str, Writer]:
     """A writer for each product line; to be closed."""
+    lending, place = servers.admins.get("lending"), servers.urls["lending"]
     return {
         "core": PostgresWriter(servers.admins["core"], servers.urls["core"], CORE),
         "cards": PostgresWriter(servers.admins["cards"], servers.urls["cards"], CARDS),
-        "lending": LendingWriter(servers.admins.get("lending"), servers.urls["lending"]),
+        "lending": MariaDBWriter(lending, place) if lending else SQLiteWriter(place),
         "engagement": MongoWriter(servers.urls["engagement"]),
     }
 

@@ -21,8 +21,8 @@ _KEYS = {
     "devices": "customer_no",
     "wish_list": "customer_no",
 }
-_ANY_CASE = {"locale": "en", "strength": 2}
-"""A collation that takes capitals and small letters as the same."""
+_ANY_CASE = {"locale": "en", "strength": 2, "alternate": "shifted"}
+"""A collation that takes for the same what differs in capitals or white space."""
 
 
 class MongoWriter:

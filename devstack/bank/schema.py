@@ -14,13 +14,17 @@ from dataclasses import dataclass
 class Table:
     """A table: its columns with their types, and what it is indexed by.
 
-    ``key`` are the columns that tell a row from all others, but for planted messes.
+    ``indexes`` are columns, or what stands behind ``ON table`` from the bracket on. ``key`` are the
+    columns that tell a row from all others, but for planted messes.
     """
 
     columns: Mapping[str, str]
     indexes: Sequence[str]
     key: Sequence[str]
 
+
+_NOT_PLAIN = "email !~ '^[!-~]*$'"
+"""With ``lower(email)`` it finds an address however it is written; see connectors."""
 
 CORE: Mapping[str, Table] = {
     "customer": Table(
@@ -41,7 +45,7 @@ CORE: Mapping[str, Table] = {
             "customer_since": "date",
             "updated_at": "timestamptz",
         },
-        ("customer_id", "lower(trim(email))", "updated_at"),
+        ("customer_id", "(lower(email))", f"(email) WHERE {_NOT_PLAIN}", "updated_at"),
         ("customer_id",),
     ),
     "login": Table(
@@ -174,6 +178,6 @@ def create_sql(name: str, table: Table) -> str:
 def index_sql(name: str, table: Table) -> list[str]:
     """The statements that index it."""
     return [
-        f"CREATE INDEX {name}_{number} ON {name} ({expression})"
-        for number, expression in enumerate(table.indexes)
+        f"CREATE INDEX {name}_{number} ON {name} {what if what.startswith('(') else f'({what})'}"
+        for number, what in enumerate(table.indexes)
     ]
