@@ -43,10 +43,9 @@ _KINDS: tuple[tuple[Any, ColumnType], ...] = (
 
 
 _COMPARED: tuple[tuple[Any, Compared | None], ...] = (
-    (mysql.BIT | mysql.YEAR | mysql.SET | mysql.FLOAT | sa.JSON, None),
     (sa.Integer, "integer"),
     (sa.Double, "double"),
-    (sa.Float, None),
+    (sa.Float, None),  # of 4 bytes, delivered as another number than it is compared as
     (sa.Numeric, "decimal"),
     (sa.String | sa.LargeBinary | sa.types._Binary, "text"),
     (sa.Uuid, "uuid"),

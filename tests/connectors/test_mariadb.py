@@ -180,6 +180,7 @@ FILTERED = [
     ("double", ["5", "0.5", "1e300"], "integer", [(5,), (5, 2**60)]),
     ("double", ["5", "0.5"], "string", [("0.5",), ("5.0",)]),
     ("float", ["123456789", "0.1"], "integer", [(123456790,), (123456792,)]),
+    ("float", ["123456789", "0.1"], "string", [("0.1",)]),
     ("uuid", [f"'{each}'" for each in UUIDS], "uuid", [(UUIDS[1],), (UUIDS[2], "no uuid")]),
     ("uuid", [f"'{each}'" for each in UUIDS], "string", [(UUIDS[1].upper(), UUIDS[1])]),
     ("char(36) character set ascii", [f"'{UUIDS[0]}'", f"'{UUIDS[1].upper()}'"], "uuid",
@@ -228,7 +229,17 @@ class TestMariaDBFilters:
         bank.run(
             f"CREATE TABLE t (id int, v varchar(99) CHARACTER SET {charset} COLLATE {collation})"
         )
-        held = [*TEXTS, *("Nick_K%|", " nick_k%|\t", "nIC\u212a_k%|", "user\tx", "istanbul\u00a0")]
+        held = [
+            *TEXTS,
+            *(
+                "Nick_K%|",
+                " nick_k%|\t",
+                "nick_k%|\t",
+                "nIC\u212a_k%|",
+                "user\tx",
+                "istanbul\u00a0",
+            ),
+        ]
         bank.run("SET sql_mode = 'STRICT_ALL_TABLES'")
         for i, text in enumerate(held):
             with suppress(pymysql.err.DataError):  # what the character set has not

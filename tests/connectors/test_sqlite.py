@@ -162,11 +162,12 @@ class TestSqliteFilters:
         with closing(sqlite3.connect(path, isolation_level=None)) as wide:
             wide.execute("PRAGMA encoding = 'UTF-16le'")
             wide.execute("CREATE TABLE t (id integer, v text)")
-            wide.execute("INSERT INTO t VALUES (1, 'AB'), (2, x'4142'), (3, x'206162')")
+            wide.execute("INSERT INTO t VALUES (1, 'AB'), (2, x'4142'), (3, x'206162'), (4, x'41')")
         wanted = query("t", "id", v="v:string")
         with bank.opened(url=f"sqlite:///{path}") as opened:
             assert_complete(opened, wanted, KeyFilter("v", ("AB",)), {1, 2})
             assert_complete(opened, wanted, KeyFilter("v", ("ab",), True), {1, 2, 3})
+            assert_complete(opened, wanted, KeyFilter("v", ("a",), True), {4})
 
     def test_more_values_than_parameters(self, bank: Bank) -> None:
         bank.make("t", [{"id": i, "text": str(i)} for i in range(10)])
