@@ -30,6 +30,7 @@ from core.entries import (
 )
 from core.index import Index
 from core.into import parse_into
+from core.reading import Reading
 
 __all__ = [
     "RESERVED",
@@ -196,6 +197,11 @@ class Pipeline(Entry):
         """A hash of what shapes the documents: another one means that all may change."""
         text = self.model_dump_json(exclude={"sources", "guard", "index"})
         return sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def reading(self) -> Reading:
+        """The parts that reading profiles needs."""
+        return Reading(profile=self.profile, index=self.index)
 
     def source_of(self, dataset: str) -> str:
         """The name of a dataset's source: what stands before the dot."""

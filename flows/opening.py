@@ -16,9 +16,11 @@ from core.pipeline_file import load_pipeline
 from core.plan import Plan, plan_of
 from core.settings import Settings
 from core.values import ColumnType
+from flows.indexing import note_on_index
 from flows.run_context import load_hooks
 from store.client import Timeouts, client_of
 from store.epoch import draw_epoch, next_epoch
+from store.freshness import keep_view
 from store.keys import Keys
 from store.preflight import preflight
 from transforms.normalise import Hook
@@ -33,6 +35,8 @@ class Ready:
     hooks: Mapping[str, Hook]
     keys: Keys
     redis_run_id: str | None
+    note: str | None = None
+    """What a person should know, though the run may go on."""
 
 
 class Snapshots:
@@ -82,7 +86,8 @@ def make_ready(config: Path, settings: Settings) -> Ready:
     )
     with client:
         facts = preflight(client, keys)
-    return Ready(resolved(plan, described(plan)), hooks, keys, facts.run_id)
+        note = note_on_index(client, plan.pipeline)
+    return Ready(resolved(plan, described(plan)), hooks, keys, facts.run_id, note)
 
 
 def described(plan: Plan) -> dict[str, Mapping[str, ColumnType]]:
@@ -114,7 +119,13 @@ def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
         settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
     )
     with client:
-        return draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan.pipeline))
+        epoch, snapshots = draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan.pipeline))
+        try:
+            keep_view(client, ready.keys, epoch, min(snapshots.as_of.values()))
+        except BaseException:
+            snapshots.close()
+            raise
+        return epoch, snapshots
 
 
 def open_unnumbered(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
