@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from core.carrying import carrying_problems
 from core.check_index import index_problems
 from core.check_shape import shape_problems
 from core.expressions import names_in
@@ -38,6 +39,8 @@ def problems_of(pipeline: Pipeline) -> list[Problem]:
     for name in pipeline.datasets:
         found += _names(pipeline, shape, name)
     found += [Problem(*problem) for problem in index_problems(pipeline, shape)]
+    for source, text in carrying_problems(pipeline, shape):
+        found.append(Problem(("sources", source, "on_failure"), text))
     return [*found, *_survivorship(pipeline, shape)]
 
 

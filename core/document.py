@@ -22,6 +22,10 @@ without collision resistance would let a crafted change pass as none."""
 _META = b',"_meta":'
 
 
+Stale = tuple[tuple[str, str], ...]
+"""Sources whose sections were carried forward, each with the time (RFC 3339) of these values."""
+
+
 class Meta(NamedTuple):
     """What ``_meta`` of a stored document says."""
 
@@ -29,19 +33,22 @@ class Meta(NamedTuple):
     epoch: int
     digest: str
     held: str | None = None
+    stale: Stale = ()
 
 
 @lru_cache(maxsize=256)
-def _covered(schema_version: int, held: str | None) -> bytes:
+def _covered(schema_version: int, held: str | None, stale: Stale) -> bytes:
     covered: dict[str, Any] = {"schema_version": schema_version}
     if held is not None:
         covered["held"] = held
+    if stale:
+        covered["stale"] = dict(stale)
     return _META + orjson.dumps(covered) + b"}"
 
 
-def digest(body: bytes, schema_version: int, held: str | None = None) -> str:
+def digest(body: bytes, schema_version: int, held: str | None = None, stale: Stale = ()) -> str:
     """The digest of a document with this body."""
-    return sha256(body + _covered(schema_version, held)).hexdigest()[:DIGEST_LENGTH]
+    return sha256(body + _covered(schema_version, held, stale)).hexdigest()[:DIGEST_LENGTH]
 
 
 def meta_text(meta: Meta) -> bytes:
@@ -53,6 +60,8 @@ def meta_text(meta: Meta) -> bytes:
     }
     if meta.held is not None:
         fields["held"] = meta.held
+    if meta.stale:
+        fields["stale"] = dict(meta.stale)
     return orjson.dumps(fields)
 
 
@@ -70,9 +79,14 @@ def parse_meta(text: bytes) -> Meta | None:
             int(fields["epoch"]),
             str(fields["digest"]),
             fields.get("held"),
+            tuple(fields.get("stale", {}).items()),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _digest_of(body: bytes, meta: Meta) -> str:
+    return digest(body, meta.schema_version, meta.held, meta.stale)
 
 
 class Opened(NamedTuple):
@@ -88,7 +102,7 @@ def opened(document: bytes) -> Opened | None:
     split = document.rfind(_META)
     if split > 0 and (meta := parse_meta(document[split + len(_META) : -1])):
         body = document[:split]
-        if digest(body, meta.schema_version, meta.held) == meta.digest:
+        if _digest_of(body, meta) == meta.digest:
             return Opened(body, meta, True)
     try:
         fields = orjson.loads(document)
@@ -98,4 +112,4 @@ def opened(document: bytes) -> Opened | None:
     if found is None:
         return None
     body = orjson.dumps(fields)[:-1]
-    return Opened(body, found, digest(body, found.schema_version, found.held) == found.digest)
+    return Opened(body, found, _digest_of(body, found) == found.digest)

@@ -93,6 +93,17 @@ class Source(Entry):
         3600, gt=0, description="Seconds that one read may take on the server."
     )
     lock_timeout_s: float = Field(30, gt=0, description="Seconds to wait for a lock.")
+    on_failure: Literal["fail", "carry_forward"] = Field(
+        "fail",
+        description="Where the source is down: `fail` the run, or `carry_forward` its sections "
+        "as they stand in Redis, marked in `_meta.stale`.",
+    )
+    max_age_s: float = Field(
+        86_400,
+        gt=0,
+        description="With `carry_forward`: how old in seconds the carried values may become; then "
+        "the run fails.",
+    )
     lag_s: float = Field(
         600,
         ge=0,

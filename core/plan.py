@@ -102,6 +102,13 @@ class Plan:
     pipeline: Pipeline
     shape: Shape
     datasets: Mapping[str, DatasetPlan]
+    carried: Mapping[str, str] = field(default_factory=dict)
+    """By section of the profile, the source that is down: its last values are carried forward."""
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources that are read."""
+        return [name for name in self.pipeline.sources if name not in self.carried.values()]
 
     @property
     def placed(self) -> list[DatasetPlan]:

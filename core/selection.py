@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-_KINDS = ("users", "users_file", "link", "buckets", "source", "changed_since")
+_KINDS = ("users", "users_file", "link", "buckets", "source", "changed_since", "quarantine")
 
 
 def _in_utc(given: datetime) -> datetime:
@@ -54,6 +54,13 @@ class Selection(BaseModel):
         None, description="With `changed_since`: before then; default: the snapshot's time."
     )
 
+    quarantine: str | None = Field(
+        None,
+        description="A run: all users of the rows that it put in quarantine, as far as their keys "
+        "are kept on the worker.",
+        examples=["4f0c1d2e"],
+    )
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         given = self._given
@@ -90,6 +97,8 @@ class Selection(BaseModel):
             return f"changed since {self.changed_since:%Y-%m-%d %H:%M}{until}"
         if self.source is not None:
             return f"users of {self.source}"
+        if self.quarantine is not None:
+            return f"quarantine of {self.quarantine[:8]}"
         return "everyone" if self.users_file is None else f"users of {self.users_file.name}"
 
 

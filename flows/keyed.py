@@ -73,6 +73,28 @@ class KeyedReader:
             good = frame.filter(pl.col(REASON).is_null())
             yield good.join(part, on=column, how="semi")
 
+    def rows_where(self, entry: DatasetPlan, keys: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """A dataset's rows, bad ones too, that have one of some combinations of values.
+
+        Args:
+            keys: columns of the dataset, as texts; an array as its JSON text.
+        """
+        asked, exact = keys, True
+        for column in keys.columns:
+            kind = entry.types[column]
+            values = pl.col(column)
+            if kind.kind == "array":
+                item = pl.Int64() if kind.item == "integer" else pl.String()
+                asked = asked.with_columns(values.str.json_decode(pl.List(item)))
+                asked, exact = asked.explode(column, empty_as_null=True), False
+            elif kind.kind == "integer":
+                asked = asked.with_columns(values.cast(pl.Int64, strict=False))
+        for part, frame in self._read(entry, keys.columns, asked.drop_nulls().unique(), False):
+            wanted = part.select(pl.all().cast(pl.String)) if exact else keys
+            texts = frame.select(pl.col(keys.columns).cast(pl.String)).with_row_index("__row")
+            mine = texts.join(wanted, on=keys.columns, how="semi")["__row"]
+            yield frame[mine.sort().to_list()]
+
     def all_rows(self, entry: DatasetPlan) -> Iterator[pl.DataFrame]:
         """All rows of a dataset."""
         yield from self._frames(entry, (), None)
@@ -218,9 +240,13 @@ def _no_keys(plan: Plan, link: Link) -> pl.DataFrame:
 
 
 def _pushable(entry: DatasetPlan, column: str) -> bool:
-    """Whether a source can be asked for values of the column: not what a hook makes."""
+    """Whether a source can be asked for values of the column: not where a hook may change it."""
     kind = entry.types[column]
-    return column in entry.columns and (kind.item or kind.kind) in _KINDS
+    return (
+        entry.dataset.transform is None
+        and column in entry.columns
+        and (kind.item or kind.kind) in _KINDS
+    )
 
 
 def _is_loose(entry: DatasetPlan, column: str) -> bool:

@@ -50,6 +50,8 @@ def find_leavers(run: RunContext) -> Leaving:
         TargetError: Redis does not answer.
         StageError: the disk is full, or a stage file is damaged.
     """
+    if run.plan.carried:
+        return Leaving(0, 0)  # nobody is removed by a run that has not read all sources
     with run.stage.writer("in_redis") as file:
         for ids in _candidates(run):
             file.append(ids, buckets_of(ids[USER_ID], run.plan.pipeline.profile.key, run.buckets))

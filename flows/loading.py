@@ -9,6 +9,7 @@ import polars as pl
 
 from core.quarantine import Quarantine
 from core.records import BucketDocuments, LoadCounts
+from flows.carrying import carried_sections
 from flows.checking import keep_expected
 from flows.run_context import RunContext
 from flows.settling import readers_of, reads
@@ -27,7 +28,8 @@ def documents_of(run: RunContext, unit: list[int]) -> list[BucketDocuments]:
     settled = settle(run.plan, reads(run, readers_of(run), unit), run.lookups)
     if settled is None:
         return [BucketDocuments(bucket, [], [], []) for bucket in unit]
-    merged = bodies(run.plan, settled, run.lookups)
+    carried = carried_sections(run, settled.users[USER_ID])
+    merged = bodies(run.plan, settled, run.lookups, carried)
     ids = merged[USER_ID].cast(pl.String)
     texts = merged.with_columns(
         ids.alias(USER_ID),
@@ -72,6 +74,7 @@ def load_buckets(
         schema_version=run.plan.pipeline.profile.schema_version,
         complete=run.scope.whole_buckets,
         raise_epoch=not run.scope.whole_buckets,
+        stale=run.stale,
     )
     run.stage.remove("expected", str(group))
     with (

@@ -32,5 +32,5 @@ def _masked(value: Any, item: Leaf | ListNode | ObjectNode | None, plan: Plan) -
 
 
 def _is_public(plan: Plan, dataset: str, path: str) -> bool:
-    field = plan.datasets[dataset].dataset.fields.get(path)
+    field = plan.pipeline.datasets[dataset].fields.get(path)
     return field is not None and field.field_class == "public"

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from connectors.base import Connector
 from connectors.registry import connector
-from core.pipeline import Pipeline
+from core.document import Stale
+from core.errors import SourceUnavailable
 from core.pipeline_file import load_pipeline
 from core.plan import Plan, plan_of
 from core.settings import Settings
 from core.values import ColumnType
+from flows.carrying import without
 from flows.indexing import note_on_index
 from flows.run_context import load_hooks
 from store.client import Timeouts, client_of
@@ -35,6 +37,8 @@ class Ready:
     hooks: Mapping[str, Hook]
     keys: Keys
     redis_run_id: str | None
+    stale: Stale = ()
+    """Sources that are down and carried forward, with the time of their values."""
     note: str | None = None
     """What a person should know, though the run may go on."""
 
@@ -42,13 +46,13 @@ class Ready:
 class Snapshots:
     """The open sources of a run; closes them all."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.connectors: dict[str, Connector] = {}
         self.as_of: dict[str, datetime] = {}
         self._open = ExitStack()
         try:
-            for name, source in pipeline.sources.items():
-                opened = connector(name, source)
+            for name in plan.sources:
+                opened = connector(name, plan.pipeline.sources[name])
                 self._open.callback(opened.close)
                 self.as_of[name] = opened.open()
                 self.connectors[name] = opened
@@ -87,7 +91,23 @@ def make_ready(config: Path, settings: Settings) -> Ready:
     with client:
         facts = preflight(client, keys)
         note = note_on_index(client, plan.pipeline)
-    return Ready(resolved(plan, described(plan)), hooks, keys, facts.run_id, note)
+    ready = Ready(plan, hooks, keys, facts.run_id, note=note)
+    while True:
+        try:
+            return replace(ready, plan=resolved(ready.plan, described(ready.plan)))
+        except SourceUnavailable as error:
+            ready = without_down(ready, error, settings)
+
+
+def without_down(ready: Ready, error: SourceUnavailable, settings: Settings) -> Ready:
+    """The same without a source that is down, where it may be carried forward.
+
+    Raises:
+        SourceUnavailable: it may not.
+    """
+    url = settings.redis_url.get_secret_value()
+    plan, stale = without(ready.plan, ready.stale, error, url, ready.keys)
+    return replace(ready, plan=plan, stale=stale)
 
 
 def described(plan: Plan) -> dict[str, Mapping[str, ColumnType]]:
@@ -97,8 +117,8 @@ def described(plan: Plan) -> dict[str, Mapping[str, ColumnType]]:
         SourceError: a source is down, or lacks what the file names.
     """
     types: dict[str, Mapping[str, ColumnType]] = {}
-    for name, source in plan.pipeline.sources.items():
-        opened = connector(name, source)
+    for name in plan.sources:
+        opened = connector(name, plan.pipeline.sources[name])
         try:
             opened.open()
             for entry in plan.datasets.values():
@@ -119,7 +139,7 @@ def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
         settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
     )
     with client:
-        epoch, snapshots = draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan.pipeline))
+        epoch, snapshots = draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan))
         try:
             keep_view(client, ready.keys, epoch, min(snapshots.as_of.values()))
         except BaseException:
@@ -138,4 +158,4 @@ def open_unnumbered(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
         settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
     )
     with client:
-        return next_epoch(client, ready.keys), Snapshots(ready.plan.pipeline)
+        return next_epoch(client, ready.keys), Snapshots(ready.plan)

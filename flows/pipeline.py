@@ -22,10 +22,12 @@ from core.records import SourceRead
 from core.settings import Settings, load_settings
 from flows import linking, opening, watermarks
 from flows.extraction import Extracted
+from flows.lineage import tell_lineage
 from flows.planning import Planned
 from flows.progress import Progress
 from flows.publishing import publish
-from flows.quarantining import folder_of, quarantined
+from flows.quarantine_files import folder_of
+from flows.quarantining import quarantined
 from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext, suppressed_users
@@ -36,6 +38,7 @@ from flows.tasks import (
     extract,
     extract_keyed,
     guard,
+    index,
     link,
     load,
     open_snapshots,
@@ -87,7 +90,7 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
         with step(report, "guard"):
             settled = settle(run, report.rows)
             report.settled(settled)
-            report.accepted = guard(run, settled, request.acceptance)
+            report.accepted = guard(run, settled, request)
         groups = groups_of(run)
         if request.dry_run:
             with step(report, "plan"):
@@ -98,8 +101,12 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
             _checked(run, groups, report)
         with step(report, "sweep"):
             report.swept = sweep(run)
+        tell_lineage(run.plan, report)
         if request.selection.everyone:
             watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
+        if report.complete and run.plan.pipeline.index is not None:
+            with step(report, "index"):
+                report.indexed = index(run)
 
 
 @contextmanager
@@ -131,12 +138,15 @@ def _extracted(
     cleanup: ExitStack,
 ) -> RunContext:
     """The run with all its rows staged; a lost snapshot starts all of them again."""
-    for attempt in range(1, settings.extract_attempts + 1):
+    attempt = total_attempts = 0
+    while True:
+        attempt += 1
+        total_attempts += 1
         with ExitStack() as this_attempt:
             try:
                 epoch, snapshots = open_snapshots(ready, settings, dry_run=request.dry_run)
                 this_attempt.callback(snapshots.close)
-                name = f"{report.run}-{attempt}"
+                name = f"{report.run}-{total_attempts}"
                 buckets = ready.plan.pipeline.profile.buckets
                 stage = this_attempt.enter_context(open_stage(settings.stage_dir, name, buckets))
                 report.epoch = None if request.dry_run else epoch
@@ -148,6 +158,7 @@ def _extracted(
                     stage,
                     epoch,
                     ready.redis_run_id,
+                    stale=ready.stale,
                     rewrite=request.rewrite,
                 )
                 run = _scoped(run, request, snapshots)
@@ -157,22 +168,24 @@ def _extracted(
                 _read(run, snapshots, report)
             except (SourceConflict, SourceUnavailable) as error:
                 if attempt == settings.extract_attempts:
-                    raise
+                    if request.kind == "verify" or not isinstance(error, SourceUnavailable):
+                        raise
+                    ready, attempt = opening.without_down(ready, error, settings), 0
                 get_run_logger().warning("extraction %d starts again: %s", attempt, error)
                 time.sleep(2**attempt)
                 continue
             snapshots.close()
             cleanup.push(this_attempt.pop_all())
+            report.carry(ready.stale)
             return run
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _scoped(run: RunContext, request: Request, snapshots: opening.Snapshots) -> RunContext:
     if request.kind != "incremental" and request.selection.everyone and request.sample is None:
         return run
-    scope = select(run, request, snapshots)
+    scope, replayed = select(run, request, snapshots)
     few = scope.users is not None and scope.users.height <= run.settings.keyed_users
-    return replace(run, scope=scope, keyed=few)
+    return replace(run, scope=scope, keyed=few, replayed=replayed)
 
 
 def _read(run: RunContext, snapshots: opening.Snapshots, report: Report) -> None:

@@ -57,7 +57,7 @@ def plan_buckets(
     ) as preview:
         for unit in run.units(buckets):
             for documents in documents_of(run, unit):
-                found = preview.load(documents, run.epoch, version, run.rewrite)
+                found = preview.load(documents, run.epoch, version, run.stale, run.rewrite)
                 planned.counts += found.counts
                 wanted = found.updated[: max(0, diffs - len(planned.diffs))]
                 planned.diffs += [diff for diff in _diffs(run, documents, wanted) if diff]

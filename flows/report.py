@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from core.document import Stale
 from core.errors import PrefetchError
 from core.plan import Plan
 from core.quarantine import Quarantine
@@ -17,6 +18,7 @@ from flows.leavers import Swept
 from flows.request import Request
 from flows.settling import Settled
 from flows.watermarks import unseen
+from store.index_state import IndexState
 
 _LISTED = 1_000
 """How many removed users a report names, by their keyed hashes."""
@@ -43,6 +45,7 @@ class Report:
     unwritten: Quarantine = field(default_factory=Quarantine)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
     quarantine_file: dict[str, Any] | None = None
+    replayed: dict[str, Any] | None = None
     checked: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)
     leaving: int = 0
@@ -50,10 +53,17 @@ class Report:
     accepted: list[Finding] = field(default_factory=list)
     diffs: list[list[dict[str, Any]]] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    carried: Mapping[str, str] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
     behind_s: Mapping[str, float] = field(default_factory=dict)
     repair: str | None = None
+    indexed: IndexState | None = None
     error: str | None = None
+
+    def carry(self, stale: Stale) -> None:
+        """Takes over which sources were carried forward: the run is not complete then."""
+        self.carried = dict(stale)
+        self.complete = self.complete and not stale
 
     def of(self, plan: Plan) -> None:
         """Tells what the run is of, once the pipeline file is read."""
@@ -136,6 +146,7 @@ class Report:
             "quarantined": self.quarantined,
             "quarantine": self.quarantine,
             "quarantine_file": self.quarantine_file,
+            "replayed": self.replayed,
             "sources": {
                 name: {
                     "rows": read.rows,
@@ -150,54 +161,12 @@ class Report:
             "accepted": [finding.text for finding in self.accepted],
             "accepted_by": self.request.acceptance.by if self.accepted else None,
             "accepted_why": self.request.acceptance.why if self.accepted else None,
+            "carried": dict(self.carried),
             "unseen": self.unseen,
             "diffs": self.diffs,
+            "indexed": None if self.indexed is None else self.indexed.documents,
             "error": self.error,
         }
-
-    def as_markdown(self) -> str:
-        """The report for the Prefect UI, the numbers that matter first."""
-        told = self.as_dict()
-        whom = "" if self.request.selection.everyone else f" ({self.request.selection})"
-        title = f"{self.profile}: {self.request.kind}{whom} {self.status}, {self.users:,} users"
-        lines = [f"# {title}", ""]
-        if self.error:
-            lines += ["```", self.error, "```", ""]
-        figures = (
-            "created",
-            "updated",
-            "unchanged",
-            "removed" if not self.request.dry_run else "leaving",
-            "held",
-            "superseded",
-            "checked",
-            "seconds",
-        )
-        lines += _table(["figure", "value"], [[name, told[name]] for name in figures])
-        lines += ["", "## Sources", ""]
-        lines += _table(
-            ["source", "rows", "as of", "consistency", "seconds"],
-            [[name, *source.values()] for name, source in told["sources"].items()],
-        )
-        lines += ["", "## Rows", ""]
-        lines += _table(
-            ["dataset", "rows", "copies", "in profiles", "reference", "filtered", "quarantined"],
-            [
-                [
-                    name,
-                    e.rows,
-                    e.copies,
-                    e.placed,
-                    e.reference,
-                    e.filtered.total(),
-                    e.quarantined.total(),
-                ]
-                for name, e in self.rows.items()
-            ],
-        )
-        lines += ["", "## Quarantine", ""]
-        lines += _table(["reason", "rows"], [[*pair] for pair in told["quarantined"].items()])
-        return "\n".join(lines)
 
 
 def _rows(ended: RowCounts) -> dict[str, Any]:
@@ -212,12 +181,3 @@ def _rows(ended: RowCounts) -> dict[str, Any]:
             for (reason, column), count in sorted(ended.quarantined.items())
         },
     }
-
-
-def _table(head: list[str], rows: list[list[Any]]) -> list[str]:
-    lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [
-        " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row)
-        for row in rows
-    ]
-    return [f"| {line} |" for line in lines]

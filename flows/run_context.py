@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from core.document import Stale
 from core.errors import ConfigError
 from core.plan import Plan
+from core.records import RowCounts
 from core.settings import Settings
 from stage.folder import Stage
 from store.client import Timeouts, client_of
@@ -26,13 +29,30 @@ from transforms.slots import buckets_of
 
 
 @dataclass
+class Replayed:
+    """Rows of a quarantine, read again.
+
+    ``rows`` counts those that were in it by dataset. ``lost`` tells which still lead to no user;
+    those that do lead to one are judged anew in the run. ``untold`` is of how many it is not
+    known which they are.
+    """
+
+    run: str
+    rows: Counter[str] = field(default_factory=Counter)
+    lost: dict[str, RowCounts] = field(default_factory=dict)
+    untold: int = 0
+
+
+@dataclass
 class RunContext:
     """One run of a pipeline.
 
     ``redis_run_id`` is the server process that preflight met: what another one holds is not to be
     trusted. ``scope`` is known before the first row is staged; where ``keyed``, only the
-    rows of its users were read. ``rewrite`` are users to write whatever their digest says.
-    ``lookups`` are filled once the reference datasets are staged.
+    rows of its users were read. ``stale`` are the sources carried forward, with the time
+    of their values. ``rewrite`` are users to write whatever their digest says.
+    ``lookups`` are filled once the reference datasets are staged. ``replayed`` tells what became
+    of the rows of a quarantine, where the run is about these.
     """
 
     plan: Plan
@@ -44,8 +64,10 @@ class RunContext:
     redis_run_id: str | None = None
     scope: Scope = EVERYONE
     keyed: bool = False
+    stale: Stale = ()
     rewrite: frozenset[str] = frozenset()
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
+    replayed: Replayed | None = None
 
     @property
     def redis_url(self) -> str:
@@ -69,11 +91,7 @@ class RunContext:
     @property
     def limits(self) -> Limits:
         """How much is written at once, and how long is waited for other writers."""
-        return Limits(
-            batch_documents=self.settings.batch_documents,
-            fence_wait_s=self.settings.fence_wait_s,
-            fence_alive_s=self.settings.fence_alive_s,
-        )
+        return limits_of(self.settings)
 
     @property
     def buckets(self) -> int:
@@ -108,6 +126,15 @@ class RunContext:
 def timeouts_of(settings: Settings) -> Timeouts:
     """How long to wait for Redis."""
     return Timeouts(answer_s=settings.redis_timeout_s)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """How much is written at once, and how long is waited for other writers."""
+    return Limits(
+        batch_documents=settings.batch_documents,
+        fence_wait_s=settings.fence_wait_s,
+        fence_alive_s=settings.fence_alive_s,
+    )
 
 
 def hash_key(settings: Settings, keys: Keys) -> bytes:

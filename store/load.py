@@ -90,7 +90,8 @@ class Load:
         )
 
     def _documents(self, documents: BucketDocuments) -> Iterator[Documents]:
-        version = self._planner.sealer.schema_version
+        sealer = self._planner.sealer
+        version, stale = sealer.schema_version, sealer.stale
         for start in range(0, len(documents.user_ids), USERS_AT_ONCE):
             part = slice(start, start + USERS_AT_ONCE)
             user_ids, bodies = documents.user_ids[part], documents.bodies[part]
@@ -99,7 +100,7 @@ class Load:
                 user_ids,
                 *self._keys.both(user_ids),
                 bodies,
-                [digest(body, version) for body in bodies],
+                [digest(body, version, None, stale) for body in bodies],
                 credentials,
                 [None if body is None else digest(body, version) for body in credentials],
             )

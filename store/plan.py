@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.document import DIGEST_LENGTH, Meta, digest, meta_text, opened
+from core.document import DIGEST_LENGTH, Meta, Stale, digest, meta_text, opened
 from core.records import LoadCounts
 from store.lanes import Batch, Write
 from store.look import NEVER, NOTHING, Stored, Users
@@ -34,10 +34,10 @@ class Held(NamedTuple):
 class Sealer:
     """Packs documents of one run as JSON.SET commands."""
 
-    def __init__(self, schema_version: int, epoch: int) -> None:
-        self.schema_version, self.epoch = schema_version, epoch
+    def __init__(self, schema_version: int, epoch: int, stale: Stale = ()) -> None:
+        self.schema_version, self.epoch, self.stale = schema_version, epoch, stale
         empty = "0" * DIGEST_LENGTH
-        text = b',"_meta":' + meta_text(Meta(schema_version, epoch, empty)) + b"}"
+        text = b',"_meta":' + meta_text(Meta(schema_version, epoch, empty, None, stale)) + b"}"
         self._before, self._behind = text.split(empty.encode())
         self._added = len(text)
         self._behind += b"\r\n"
@@ -56,7 +56,7 @@ class Sealer:
 
     def meta(self, key: bytes, meta: Meta) -> bytes:
         """The command that writes nothing but a document's ``_meta``, with the run's epoch."""
-        new = Meta(meta.schema_version, self.epoch, meta.digest, meta.held)
+        new = meta._replace(epoch=self.epoch)
         return packed("JSON.SET", key, "$._meta", meta_text(new))
 
 
@@ -89,6 +89,7 @@ class Planner:
             stored: None where Redis holds nothing of any of them.
         """
         counts, document = self.counts, self.sealer.document
+        credential_document = Sealer(self.sealer.schema_version, self.sealer.epoch).document
         for place, (user_id, key, body, digest_, credential, credential_digest) in enumerate(
             zip(
                 users.user_ids,
@@ -115,7 +116,9 @@ class Planner:
             command = document(key, body, digest_)
             commands = oks = 1
             if credential is not None and credential_digest is not None:
-                command += document(users.credential_keys[place], credential, credential_digest)
+                command += credential_document(
+                    users.credential_keys[place], credential, credential_digest
+                )
                 commands = oks = 2
             counts.bytes_written += len(command)
             kind = "created" if found.profile is None else "updated"
@@ -150,9 +153,9 @@ class Planner:
                 # A new digest would make the damage look sound.
                 return None
             version = found.meta.schema_version
-            digests.append(digest(found.body, version, reason))
+            digests.append(digest(found.body, version, reason, found.meta.stale))
             if found.meta.held != reason or self.raise_epoch:
-                meta = Meta(version, self.sealer.epoch, digests[-1] or "", reason)
+                meta = found.meta._replace(digest=digests[-1] or "", held=reason)
                 commands += [self.sealer.meta(key, meta), packed("PERSIST", key)]
         self.counts.held += 1
         write = None

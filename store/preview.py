@@ -6,6 +6,7 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from core.document import Stale
 from core.records import BucketDocuments, LoadCounts
 from store.client import Timeouts
 from store.expiry import may_expire
@@ -57,6 +58,7 @@ class BucketPreview:
         documents: BucketDocuments,
         epoch: int,
         schema_version: int,
+        stale: Stale = (),
         rewrite: Collection[str] = (),
     ) -> Preview:
         """What ``BucketWriter.load`` would do now.
@@ -67,7 +69,7 @@ class BucketPreview:
         marks_key = self._keys.removed(documents.bucket)
         marks = marks_of(*self._control.look_up(("HGETALL", marks_key)))
         persist = may_expire(self._control, self._keys)
-        planner = Planner(Sealer(schema_version, epoch), marks_key, False, rewrite, persist)
+        planner = Planner(Sealer(schema_version, epoch, stale), marks_key, False, rewrite, persist)
         looker = Looker(self._looking, self._control, marks, lambda: None)
         load = Load(self._keys, documents.bucket, planner, looker, self._control)
         updated = [w.user_id for w in load.profiles(documents) if w.kind == "updated"]

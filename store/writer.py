@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from core.document import Stale
 from core.errors import FenceLost, TargetError, TargetUnavailable
 from core.records import BucketDocuments
 from store.client import Timeouts
@@ -41,6 +42,7 @@ class Pass:
 
     ``attempt`` is unique to the try (``uuid4().hex``). After a ``complete`` pass over a bucket
     older runs may not write it any more. ``raise_epoch`` confirms unchanged documents, too.
+    ``stale`` goes into every profile's ``_meta``.
     """
 
     epoch: int
@@ -48,6 +50,7 @@ class Pass:
     schema_version: int
     complete: bool
     raise_epoch: bool = False
+    stale: Stale = ()
 
 
 class BucketWriter:
@@ -122,7 +125,7 @@ class BucketWriter:
             return load.removed()
 
     def _planner(self, fence: Fence, this: Pass, rewrite: Collection[str]) -> Planner:
-        sealer = Sealer(this.schema_version, this.epoch)
+        sealer = Sealer(this.schema_version, this.epoch, this.stale)
         marks_key = self._keys.removed(fence.bucket)
         persist = may_expire(self._control, self._keys)
         return Planner(sealer, marks_key, this.raise_epoch, rewrite, persist)

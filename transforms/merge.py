@@ -29,11 +29,24 @@ from transforms.survivorship import survivor
 
 _TEXT = "__text"
 _ELEMENT = "__element."
+_CARRIED = "__carried."
 _EMPTY = {"null": "null", "list": "[]", "object": "{}"}
 
 
-def bodies(plan: Plan, settled: Settled, lookups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def bodies(
+    plan: Plan,
+    settled: Settled,
+    lookups: Mapping[str, pl.DataFrame],
+    carried: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """A body per settled user, in their order.
+
+    Args:
+        plan: the plan of the run.
+        settled: the rows that make the documents.
+        lookups: reference rows by ``dataset:key``.
+        carried: ``USER_ID`` and, where the plan carries sections forward, their JSON texts under
+            the sections' names; null where a user has none.
 
     Returns:
         Columns ``USER_ID``, ``BUCKET``, ``body`` (JSON text without the last brace) and
@@ -43,7 +56,13 @@ def bodies(plan: Plan, settled: Settled, lookups: Mapping[str, pl.DataFrame]) ->
         name: with_lookups(frame, plan.datasets[name], lookups, plan.datasets[name].late_names)
         for name, frame in settled.rows.items()
     }
-    scope = _Scope(plan, rows, settled.users)
+    users = settled.users
+    if carried is not None:
+        texts = carried.select(
+            USER_ID, *(pl.col(name).alias(_CARRIED + name) for name in plan.carried)
+        )
+        users = users.join(texts, on=USER_ID, how="left", maintain_order="left")
+    scope = _Scope(plan, rows, users)
     root = plan.shape.root
     scope.fill(root)
     user_id = Part("user_id", pl.col(USER_ID))
@@ -88,7 +107,9 @@ class _Scope:
         """Joins what an object and the objects in it hold."""
         for name in node.fed_by:
             self._join_object(name, node.matches[name])
-        for item in node.items.values():
+        for name, item in node.items.items():
+            if node is self.plan.shape.root and name in self.plan.carried:
+                continue
             if isinstance(item, ListNode):
                 self._join_list(item)
             elif isinstance(item, ObjectNode):
@@ -129,8 +150,10 @@ class _Scope:
     def parts(self, node: ObjectNode, *, secret: bool) -> list[Part]:
         """The items of an object that are secret, or those that are not."""
         made: list[Part | None] = []
-        for item in node.items.values():
-            if isinstance(item, Leaf):
+        for name, item in node.items.items():
+            if node is self.plan.shape.root and name in self.plan.carried:
+                made.append(None if secret else _carried_part(name))
+            elif isinstance(item, Leaf):
                 made.append(self._leaf(item, node, secret=secret))
             elif isinstance(item, ListNode):
                 made.append(None if secret else _list_part(item))
@@ -231,6 +254,11 @@ def _keys_of(plan: Plan, node: ListNode) -> list[str]:
             for match in plan.shape.targets[child].matches[child]
         )
     )
+
+
+def _carried_part(section: str) -> Part:
+    text = pl.col(_CARRIED + section)
+    return Part(section, text, is_text=True, present=text.is_not_null())
 
 
 def _list_column(node: ListNode) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -66,12 +67,17 @@ def target(tmp_path: Path) -> Iterator[RedisServer]:
 def run(
     prefect_url: str, target: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
-    """Runs the nightly flow in this process; gives its report, or raises its error."""
+    """Runs a flow, the nightly one if not told, in this process: its report, or its error."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    def nightly(config: Path, environ: Mapping[str, str], **more: str) -> dict[str, Any]:
-        from flows.nightly import nightly as flow
-
+    def runs(
+        config: Path,
+        environ: Mapping[str, str],
+        flow: str = "nightly",
+        given: Mapping[str, Any] | None = None,
+        **more: str,
+    ) -> dict[str, Any]:
+        start = getattr(importlib.import_module(f"flows.{flow}"), flow)
         settings = {
             "REDIS_URL": target.url,
             "PREFETCH_STAGE_DIR": str(tmp_path / "stage"),
@@ -83,10 +89,10 @@ def run(
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         with temporary_settings({PREFECT_API_URL: prefect_url}):
-            report: dict[str, Any] = flow(config)
+            report: dict[str, Any] = start(config, **(given or {}))
         return report
 
-    return nightly
+    return runs
 
 
 def child_environ(**more: str) -> dict[str, str]:
