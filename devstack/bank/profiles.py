@@ -184,6 +184,7 @@ def _spending(card: str, rows: list[Document]) -> Document | None:
         "largest": str(max(Decimal(row["amount"]) for row in ours)),
         # Of several at one moment the last by alphabet.
         "last_category": max(row["category"] for row in ours if row["purchased_at"] == last),
+        "spent": float(sum(Decimal(row["amount"]) for row in ours)),
     }
 
 
