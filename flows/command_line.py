@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import click
 
-from flows import look_commands, run_commands, verify_commands
+from flows import (
+    forget_commands,
+    index_commands,
+    look_commands,
+    quarantine_commands,
+    run_commands,
+    verify_commands,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,8 +32,13 @@ for command in (
     run_commands.backfill,
     run_commands.incremental,
     verify_commands.verify,
+    quarantine_commands.quarantine,
+    forget_commands.forget,
+    forget_commands.audit,
     look_commands.status,
     look_commands.show,
+    index_commands.index,
+    index_commands.search,
 ):
     main.add_command(command)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 from core.acceptance import Acceptance
 from core.errors import ConfigError, PrefetchError
 from core.selection import Selection
+from flows.auditing import this_user
 
 P = ParamSpec("P")
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -29,6 +29,7 @@ CONFIG = click.option(
     help="The pipeline file.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+BY = click.option("--by", help="Who asks for it; default: the user of this shell.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only tell what would be written.")
 _DIFFS = click.option(
     "--show-diffs",
@@ -162,5 +163,5 @@ def _problem(problem: Any) -> str:
 def _acceptance(**fields: Any) -> Acceptance:
     made = Acceptance(**fields)
     if made.anything and made.by is None:
-        made = made.model_copy(update={"by": getpass.getuser()})
+        made = made.model_copy(update={"by": this_user()})
     return made

@@ -84,11 +84,13 @@ class Finder:
             change = ChangeFilter(entry.dataset.cursor, *spans[entry.source])
             for rows in self._reader.changed_rows(entry, change):
                 self._note_all(trail, entry, rows)
-        for (name, column), values in trail.looked_up.items():
-            other = self._plan.datasets[name]
-            for rows in self._reader.rows_of_column(other, column, pl.concat(values)):
-                self._note_users(trail, other, rows)
-        return self._followed(trail)
+        return self._followed_all(trail)
+
+    def touched_by(self, entry: DatasetPlan, rows: pl.DataFrame) -> pl.DataFrame:
+        """All users whose documents some rows may change."""
+        trail = _Trail()
+        self._note_all(trail, entry, rows)
+        return self._followed_all(trail)
 
     def _note_all(self, trail: _Trail, entry: DatasetPlan, rows: pl.DataFrame) -> None:
         """Notes the users of rows themselves, of those that rows link, and that look rows up."""
@@ -111,6 +113,14 @@ class Finder:
         else:
             led = led_to_user(rows, entry, self._plan.pipeline.profile.user_id, RowCounts())
             trail.users.append(led.select(USER_ID).unique())
+
+    def _followed_all(self, trail: _Trail) -> pl.DataFrame:
+        """As ``_followed``, with the users of rows that look noted rows up."""
+        for (name, column), values in trail.looked_up.items():
+            other = self._plan.datasets[name]
+            for rows in self._reader.rows_of_column(other, column, pl.concat(values)):
+                self._note_users(trail, other, rows)
+        return self._followed(trail)
 
     def _followed(self, trail: _Trail) -> pl.DataFrame:
         found = [nobody(self._run), *trail.users]

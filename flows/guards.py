@@ -113,8 +113,10 @@ def _rows(
 
 def _quarantined(run: RunContext, counts: Mapping[str, RowCounts]) -> Iterator[Finding]:
     limit = run.plan.pipeline.guard.max_quarantined_share
-    least = 0 if run.scope.whole_buckets else FEW_ROWS
     for name, ended in counts.items():
+        least = 0 if run.scope.whole_buckets else FEW_ROWS
+        if run.replayed is not None:  # that they can't be used is known
+            least = max(least, run.replayed.rows[name])
         own = {why: n for why, n in ended.quarantined.items() if why[0] != _NOT_OF_THE_ROW}
         unusable = sum(own.values())
         if unusable <= max(least, limit * (ended.rows + ended.copies)):
@@ -149,7 +151,7 @@ def _changed(
 ) -> Iterator[Finding]:
     limit = run.plan.pipeline.guard.max_changed_share
     same_file = good and good[0].get("pipeline") == run.plan.pipeline.fingerprint
-    if limit >= 1 or not same_file or in_redis < FEW_CHANGES or not run.scope.whole_buckets:
+    if limit >= 1 or not same_file or in_redis < FEW_CHANGES or not run.scope.everyone:
         return
     share = changed_share()
     if share is not None and share > limit and share * in_redis >= FEW_CHANGES:

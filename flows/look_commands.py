@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 
 from core.errors import PrefetchError
+from core.pseudonym import pseudonym
 from core.settings import load_settings
 from flows import opening
-from flows.command_options import CONFIG, JSON, exits, tell
+from flows.auditing import record, this_user
+from flows.command_options import BY, CONFIG, JSON, exits, tell
 from flows.masking import masked
+from flows.run_context import hash_key
 from store.client import client_of
 from store.keys import Keys
 from transforms.resolve import resolved
@@ -45,15 +48,21 @@ def check(config: Path, offline: bool, as_json: bool) -> None:
 @CONFIG
 @click.argument("user")
 @click.option("--unmask", is_flag=True, help="Show personal fields; secrets are never shown.")
+@BY
 @JSON
 @exits
-def show(config: Path, user: str, unmask: bool, as_json: bool) -> None:
+def show(config: Path, user: str, unmask: bool, by: str | None, as_json: bool) -> None:
     """Shows one user's profile, personal fields masked."""
     from store.lookup import lookup
 
     plan, _ = opening.load_plan(config)
-    with client_of(load_settings().redis_url.get_secret_value()) as client:
-        document = lookup(client, Keys(plan.pipeline.profile), user)
+    settings, keys = load_settings(), Keys(plan.pipeline.profile)
+    if unmask:
+        hashed = pseudonym(hash_key(settings, keys), user)
+        who = by or this_user()
+        click.echo(record(settings, keys, "show --unmask", who, user=hashed), err=True)
+    with client_of(settings.redis_url.get_secret_value()) as client:
+        document = lookup(client, keys, user)
     if document is None:
         raise PrefetchError("no such profile")
     shown = document if unmask else masked(document, plan)

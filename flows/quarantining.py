@@ -13,12 +13,11 @@ import polars as pl
 from prefect import get_run_logger
 
 from core.errors import PrefetchError
-from core.pseudonym import pseudonym
 from core.quarantine import Quarantine
-from core.settings import Settings
+from flows.quarantine_files import folder_of, hashed
 from flows.report import Report
-from flows.run_context import RunContext, suppressed_users
-from stage.quarantine_file import Group, Kept, QuarantineFile, QuarantineFolder, What, with_kept
+from flows.run_context import Replayed, RunContext, suppressed_users
+from stage.quarantine_file import Group, Kept, QuarantineFile, What, with_kept
 from transforms.columns import USER_ID
 
 SHOWN = 20
@@ -41,20 +40,6 @@ class _Collected:
             self.rows.append(list(islice(rows, most)))
 
 
-def folder_of(settings: Settings) -> QuarantineFolder:
-    """Where the files of all runs are; files that have expired are removed first.
-
-    Raises:
-        StageError: the folder can't be used.
-    """
-    path = settings.quarantine_dir or settings.stage_dir / "quarantine"
-    folder = QuarantineFolder(path)
-    if path.exists():
-        with folder.locked():
-            folder.purge(datetime.now(UTC))
-    return folder
-
-
 @contextmanager
 def quarantined(run: RunContext, report: Report) -> Iterator[None]:
     """Tells in the report what the work inside could not use, and keeps it, whatever its end."""
@@ -68,6 +53,8 @@ def quarantined(run: RunContext, report: Report) -> Iterator[None]:
 
 
 def _tell(run: RunContext, report: Report) -> None:
+    if run.replayed is not None:
+        report.replayed = _replayed(run.replayed)
     collected = _collected(report, max(run.settings.quarantine_rows, SHOWN))
     if not collected.groups:
         return
@@ -107,9 +94,17 @@ def _keep(run: RunContext, report: Report, collected: _Collected) -> dict[str, A
     return {"rows": file.rows, "kept": file.kept, "expires": expires}
 
 
-def hashed(key: bytes, row: Kept) -> str | None:
-    """The keyed hash that stands for a row; None where nothing tells which it is."""
-    return None if row.text is None else pseudonym(key, row.text)
+def _replayed(replayed: Replayed) -> dict[str, Any]:
+    collected = _Collected()
+    for name, ended in replayed.lost.items():
+        collected.add("row", name, ended.quarantine, 0)
+    names = ("dataset", "reason", "column", "rows")
+    return {
+        "run": replayed.run,
+        "rows": replayed.rows.total(),
+        "lost": [{name: getattr(group, name) for name in names} for group in collected.groups],
+        "untold": replayed.untold,
+    }
 
 
 def _collected(report: Report, most: int) -> _Collected:

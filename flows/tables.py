@@ -61,6 +61,33 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
     for text in report.get("unseen", []):
         console.print(f"not seen by incremental runs: {text}", markup=False)
     _table(console, "Quarantine", ("reason", "rows"), list(report.get("quarantined", {}).items()))
+    if kept := report.get("quarantine_file"):
+        console.print(
+            f"the keys of {kept['kept']:,} of {kept['rows']:,} are kept until {kept['expires']}: "
+            f"prefetch quarantine show --run {report['run'][:8]}"
+        )
+    if replayed := report.get("replayed"):
+        _print_replayed(console, replayed)
+
+
+def print_table(title: str, head: tuple[str, ...], rows: list[Any]) -> None:
+    """Prints a table; nothing in it is taken for markup."""
+    _table(Console(highlight=False, markup=False), title, head, rows)
+
+
+def _print_replayed(console: Console, replayed: dict[str, Any]) -> None:
+    lost = sum(group["rows"] for group in replayed["lost"])
+    console.print(
+        f"{replayed['rows']:,} rows of the quarantine of run {replayed['run'][:8]} replayed: "
+        f"{lost:,} still lead to no user, {replayed['untold']:,} can't be told; those that lead "
+        "to a user are judged anew above"
+    )
+    _table(
+        console,
+        "Still lead to no user",
+        ("dataset", "reason", "column", "rows"),
+        [tuple(group.values()) for group in replayed["lost"]],
+    )
 
 
 def _table(console: Console, title: str, head: tuple[str, ...], rows: list[Any]) -> None:

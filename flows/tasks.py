@@ -10,7 +10,6 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from core.acceptance import Acceptance
 from core.errors import TargetUnavailable
 from core.quarantine import Quarantine
 from core.records import LoadCounts, RowCounts
@@ -19,20 +18,24 @@ from flows import (
     checking,
     extraction,
     guards,
+    indexing,
     leavers,
     linking,
     loading,
     opening,
     planning,
+    replaying,
     selected_rows,
     selecting,
     settling,
     verifying,
     watermarks,
 )
+from flows.auditing import NOT_SAID, record
 from flows.progress import Progress
 from flows.request import Request
-from flows.run_context import RunContext
+from flows.run_context import Replayed, RunContext
+from store.index_state import IndexState
 from store.outcome import Checked
 from transforms.scope import Scope
 
@@ -47,10 +50,13 @@ def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-@task(task_run_name="preflight", cache_policy=NO_CACHE)
+@task(task_run_name="preflight: the file, the sources, Redis", cache_policy=NO_CACHE)
 def preflight(config: Path, settings: Settings) -> opening.Ready:
     """The pipeline file, the sources' columns and Redis are fit."""
-    return opening.make_ready(config, settings)
+    ready = opening.make_ready(config, settings)
+    if ready.note is not None:
+        get_run_logger().warning("%s", ready.note)
+    return ready
 
 
 @task(task_run_name="open the snapshots of all sources", cache_policy=NO_CACHE)
@@ -64,9 +70,17 @@ def open_snapshots(
 
 
 @task(task_run_name="select the users", cache_policy=NO_CACHE)
-def select(run: RunContext, request: Request, snapshots: opening.Snapshots) -> Scope:
+def select(
+    run: RunContext, request: Request, snapshots: opening.Snapshots
+) -> tuple[Scope, Replayed | None]:
     """Finds the users that the run is about."""
-    if request.kind == "incremental":
+    replayed = None
+    if request.selection.quarantine is not None:
+        users, replayed = replaying.users_again(
+            run, request.selection.quarantine, snapshots.connectors
+        )
+        scope = Scope(users)
+    elif request.kind == "incremental":
         scope = selecting.changed_scope(run, snapshots, watermarks.spans(run, snapshots))
     elif request.sample is not None:
         scope = selecting.sample_scope(run, request.sample, snapshots)
@@ -74,7 +88,7 @@ def select(run: RunContext, request: Request, snapshots: opening.Snapshots) -> S
         scope = selecting.scope_of(run, request.selection, snapshots)
     if scope.users is not None:
         get_run_logger().info("%d users are selected", scope.users.height)
-    return scope
+    return scope, replayed
 
 
 @task(task_run_name="extract {source}", cache_policy=NO_CACHE)
@@ -106,14 +120,17 @@ def settle(run: RunContext, extracted: Mapping[str, RowCounts]) -> settling.Sett
     return settled
 
 
-@task(task_run_name="guard", cache_policy=NO_CACHE)
-def guard(
-    run: RunContext, settled: settling.Settled, acceptance: Acceptance
-) -> list[guards.Finding]:
+@task(task_run_name="guard: do the rows look right", cache_policy=NO_CACHE)
+def guard(run: RunContext, settled: settling.Settled, request: Request) -> list[guards.Finding]:
     """Stops the run if what was settled looks wrong; gives what a person has accepted."""
-    return guards.judge(
-        run, settled.counts, settled.leaving, lambda: planning.changed_share(run), acceptance
-    )
+    share, accept = lambda: planning.changed_share(run), request.acceptance
+    accepted = guards.judge(run, settled.counts, settled.leaving, share, accept)
+    if accepted and not request.dry_run:
+        found, who = [finding.text for finding in accepted], accept.by or NOT_SAID
+        detail = {"why": accept.why, "epoch": run.epoch, "found": found}
+        line = record(run.settings, run.keys, "guards accepted", who, **detail)
+        get_run_logger().info("%s", line)
+    return accepted
 
 
 @task(task_run_name="plan buckets {named}", cache_policy=NO_CACHE)
@@ -157,7 +174,7 @@ def check(run: RunContext, group: int, buckets: list[int], named: str) -> Checke
 
 
 @task(
-    task_run_name="sweep",
+    task_run_name="sweep the users who left",
     cache_policy=NO_CACHE,
     retries=3,
     retry_delay_seconds=exponential_backoff(2),
@@ -169,6 +186,21 @@ def sweep(run: RunContext) -> leavers.Swept:
     swept = leavers.sweep(run, run.pseudonym_key)
     get_run_logger().info("%d users removed, %d spared", swept.removed, swept.spared)
     return swept
+
+
+@task(
+    task_run_name="index: every profile can be found",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_is_transient,
+)
+def index(run: RunContext) -> IndexState:
+    """Every profile can be found by the search index."""
+    found = indexing.keep_index(run)
+    get_run_logger().info("%s holds all of %d profiles", found.version, found.profiles)
+    return found
 
 
 @task(task_run_name="verify buckets {named}", cache_policy=NO_CACHE)

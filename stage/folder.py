@@ -99,6 +99,12 @@ def purge_orphans(root: Path) -> list[Path]:
     return purged
 
 
+def living_stages(root: Path) -> list[Path]:
+    """The folders of runs that are under way; those of dead ones are removed first."""
+    purge_orphans(root)
+    return sorted(path for path in root.glob("stage-*") if path.is_dir())
+
+
 def _locked(lock: Path) -> int:
     """A descriptor that holds the lock of the file that stands there now."""
     while True:

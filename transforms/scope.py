@@ -59,6 +59,11 @@ class Scope:
     suppressed: Suppressed = NOBODY
 
     @property
+    def everyone(self) -> bool:
+        """Whether nobody is left out."""
+        return self.users is None and self.buckets is None
+
+    @property
     def whole_buckets(self) -> bool:
         """Whether a bucket's users are all in it, or none."""
         return self.users is None
