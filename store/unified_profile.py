@@ -118,7 +118,7 @@ class Opener:
             raise UnfitProfile(Refusal.DAMAGED)
         self._check(meta, found[_OWNER_PATH][0] if found[_OWNER_PATH] else None, user_id)
         fields: Fields = {}
-        for path in sorted(paths, key=len):
+        for path in paths:
             values = found[json_path(path)]
             if values:
                 _put(fields, path, values[0])
