@@ -45,6 +45,7 @@ class _Door:
     """The conversation behind ``Login`` and ``AsyncLogin``."""
 
     def __init__(self, profiles: Profiles, passwords: Passwords, longest: int) -> None:
+        profiles.unique_field(profiles.access.login)  # else nobody could ever be found
         self._profiles, self._passwords, self._longest = profiles, passwords, longest
 
     def authenticate(self, login: str, password: str) -> Conversation[Entrance]:
@@ -100,6 +101,9 @@ class Login:
             the cost that most of your users have, of a password that nobody knows. Default:
             argon2id with argon2-cffi's own cost.
         longest_password: in bytes; longer ones are refused unread.
+
+    Raises:
+        ValueError: the index has no such unique field as ``access.login`` names.
     """
 
     def __init__(

@@ -78,9 +78,7 @@ class Profiles:
             ValueError: there is no such field.
             AmbiguousLogin: several users have it.
         """
-        field = self._reading.unique_field(name)
-        if field is None:
-            raise ValueError(f"the pipeline file's index has no unique field {name!r}")
+        field = self.unique_field(name)
         if not value or _UNSEARCHABLE.search(value):
             return None
         search = ("FT.SEARCH", self._reading.index_name, *_exactly(name, value))
@@ -98,6 +96,17 @@ class Profiles:
         draft = self._opener.whole(text, user_id)
         floors = yield from self._freshness.floors([self.keys.bucket_of(user_id)])
         return (yield from self._dated(draft, floors[self.keys.bucket_of(user_id)]))
+
+    def unique_field(self, name: str) -> IndexField:
+        """The field of the index by which users can be looked up.
+
+        Raises:
+            ValueError: there is no such field.
+        """
+        field = self._reading.unique_field(name)
+        if field is None:
+            raise ValueError(f"the pipeline file's index has no unique field {name!r}")
+        return field
 
     def rights(self, user_id: UserId) -> Conversation[Rights]:
         """What a user may do."""

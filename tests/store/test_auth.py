@@ -17,9 +17,9 @@ from devstack import RedisServer
 from store.access import Access
 from store.client import client_of
 from store.freshness import keep_view
-from store.login import LONGEST_PASSWORD, Login
+from store.login import LONGEST_PASSWORD, AsyncLogin, Login
 from store.passwords import Passwords, Verdict
-from store.reader import Reader
+from store.reader import AsyncReader, Reader
 from tests.store.reading import ARGON2, BCRYPT, CANARY, HASH, NOW, PASSWORD, Face, Shelf
 
 EMAIL = "user7@bank.example"
@@ -215,6 +215,13 @@ def test_the_usual_dummy_is_argon2id_of_the_usual_cost() -> None:
     passwords = Passwords()
     assert argon2.extract_parameters(passwords._dummy) == argon2.profiles.RFC_9106_LOW_MEMORY
     assert passwords.compare(b"x", None) is Verdict.MISMATCH
+
+
+def test_a_login_by_no_unique_field_is_refused_at_once(shelf: Shelf) -> None:
+    access = Access(login="phone")
+    for login_of, reader_of in ((Login, Reader), (AsyncLogin, AsyncReader)):
+        with pytest.raises(ValueError, match="no unique field 'phone'"):
+            login_of(shelf.url, reader_of(shelf.url, shelf.reading, access), dummy_hash=HASH)
 
 
 class TestRedis:

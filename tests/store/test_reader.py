@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import gc
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -22,12 +24,14 @@ from core.errors import (
     UnfitProfile,
     UnknownUser,
 )
+from core.records import BucketDocuments
 from core.refusal import Refusal
 from devstack import RedisServer
 from store.access import Access
 from store.client import Timeouts
 from store.freshness import keep_view
-from store.reader import AsyncReader
+from store.reader import AsyncReader, Reader
+from store.writer import BucketWriter, Pass
 from tests.store.reading import NOW, Face, Shelf, fields_of
 
 Open = Callable[..., Face]
@@ -312,6 +316,50 @@ def test_a_silent_redis_is_given_up(mode: str, own_server: RedisServer) -> None:
     reader.close()
 
 
+def test_every_user_is_there_while_all_are_written(server: RedisServer) -> None:
+    """Old or new, whole, and found by id and by e-mail; never missing, never another's."""
+    shelf, users = Shelf(server.url), range(300)
+    shelf.index()
+    stop, wrong, reads = threading.Event(), [], [0]
+
+    def documents(version: int) -> BucketDocuments:
+        told = [fields_of(user, version=version, end=version) for user in users]
+        bodies = [orjson.dumps(fields)[:-1] for fields in told]
+        return BucketDocuments(0, list(map(str, users)), bodies, [None] * len(told), {})
+
+    def load(version: int) -> None:
+        epoch = int(shelf.client.incr(shelf.keys.epoch))
+        with BucketWriter(shelf.url, shelf.keys) as writer:
+            writer.load(documents(version), Pass(epoch, f"a{version}", 2, complete=False))
+
+    def read() -> None:
+        with Reader(shelf.url, shelf.reading) as reader:
+            while not stop.is_set():
+                user = reads[0] % len(users)
+                for profile in (
+                    reader.get(user),
+                    reader.get(user, "version", "end"),
+                    reader.by_email(f"user{user}@bank.example"),
+                ):
+                    if profile is None or profile["version"] != profile["end"]:
+                        wrong.append(user)
+                reads[0] += 1
+
+    load(0)
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        for version in range(1, 200):
+            load(version)
+            if version > 10 and reads[0] > 100:
+                break
+    finally:
+        stop.set()
+        reading.join()
+    assert reads[0] > 100
+    assert wrong == []
+
+
 def test_wrong_redis_password(face: Open, shelf: Shelf) -> None:
     with pytest.raises(TargetDenied):
         face(url=shelf.url.replace("redis://", "redis://nobody:wrong@")).get(7)
@@ -345,9 +393,6 @@ class TestAge:
             keep_view(shelf.client, shelf.keys, epoch, NOW)
         kept = shelf.client.zrange(shelf.keys.views, 0, -1)
         assert kept == [b"%d %b" % (n, NOW.isoformat().encode()) for n in (6, 7, 8)]
-
-
-ALLOWED = fields_of(7)
 
 
 class TestRights:
