@@ -60,7 +60,7 @@ def judge(
     Raises:
         GuardStopped: something was found that nobody has accepted.
     """
-    good = [report for report in _good_runs(run) if report.get("complete")][:RUNS]
+    good = [report for report in _good_runs(run) if report.get("complete")]
     found = [
         *_rows(run, counts, good),
         *_quarantined(run, counts),
@@ -88,6 +88,7 @@ def _rows(
     run: RunContext, counts: Mapping[str, RowCounts], good: Sequence[Mapping[str, Any]]
 ) -> Iterator[Finding]:
     """Too few rows: by the dataset's own least number, and against the last good runs."""
+    usual_runs = list(_since_accepted(good))[:RUNS]
     for name, ended in counts.items():
         entry = run.plan.datasets[name]
         if not ended.balanced:
@@ -100,7 +101,7 @@ def _rows(
             text = f"{place}, fewer than its min_rows {least}: missing is not empty"
             yield Finding("rows", text)
             continue
-        before = [r["datasets"][name]["rows"] for r in good if name in r.get("datasets", {})]
+        before = [r["datasets"][name]["rows"] for r in usual_runs if name in r["datasets"]]
         usual = median(before) if before else 0
         allowed = run.plan.pipeline.guard.max_row_drop
         if usual and (usual - ended.rows) / usual > allowed:
@@ -109,6 +110,14 @@ def _rows(
                 f"lost more than max_row_drop {allowed:g} allows; if that is right, accept `rows`"
             )
             yield Finding("rows", text)
+
+
+def _since_accepted(good: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The newest good runs, back to the one whose fewer rows somebody has accepted."""
+    for report in good:
+        yield report
+        if "rows" in report.get("accepted_guards", ()):
+            return
 
 
 def _quarantined(run: RunContext, counts: Mapping[str, RowCounts]) -> Iterator[Finding]:

@@ -159,6 +159,7 @@ class Report:
             "datasets": {name: _rows(ended) for name, ended in self.rows.items()},
             "steps": {name: round(seconds, 3) for name, seconds in self.steps.items()},
             "accepted": [finding.text for finding in self.accepted],
+            "accepted_guards": sorted({finding.guard for finding in self.accepted}),
             "accepted_by": self.request.acceptance.by if self.accepted else None,
             "accepted_why": self.request.acceptance.why if self.accepted else None,
             "carried": dict(self.carried),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -126,20 +126,23 @@ def _leavers(run: RunContext, bucket: int, epoch: int) -> Verified:
 
 
 def _fresh_users(run: RunContext, unit: list[int]) -> set[str]:
-    """Users whose anchor row is newer than what the last run has seen."""
-    anchor = run.plan.anchor
-    cursor = anchor.dataset.cursor
-    if cursor is None:
-        return set()
+    """Users with a row, of those that decide who has a document, that the last run has not seen."""
     with client_of(run.redis_url, run.timeouts) as client:
-        seen = read_watermarks(client, run.keys).get(anchor.source)
-    rows = run.stage.reader("rows", anchor.name).read(unit, [USER_ID, cursor])
-    if seen is None or rows is None:
-        return set()
-    lag_s = run.plan.pipeline.sources[anchor.source].lag_s
-    since = pl.lit(seen) - pl.duration(milliseconds=int(lag_s * 1000))
-    newer = rows.filter(pl.col(cursor).cast(pl.Datetime("us", "UTC")) >= since)
-    return set(newer[USER_ID].cast(pl.String))
+        seen = read_watermarks(client, run.keys)
+    fresh: set[str] = set()
+    for entry in run.plan.placed:
+        cursor = entry.dataset.cursor
+        decides = entry is run.plan.anchor or entry.dataset.required
+        if not decides or cursor is None or entry.source not in seen:
+            continue
+        rows = run.stage.reader("rows", entry.name).read(unit, [USER_ID, cursor])
+        if rows is None:
+            continue
+        lag = timedelta(seconds=run.plan.pipeline.sources[entry.source].lag_s)
+        at = pl.col(cursor).cast(pl.Datetime("us", "UTC"))
+        newer = rows.filter(at >= seen[entry.source] - lag)
+        fresh.update(newer[USER_ID].cast(pl.String))
+    return fresh
 
 
 def behind_s(run: RunContext, as_of: dict[str, datetime]) -> dict[str, float]:
