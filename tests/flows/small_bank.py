@@ -18,8 +18,8 @@ links:
   holder: {dataset: core.holder, from: account_no, to: client_id, cardinality: many}
 datasets:
   core.client:
-    {user_id: client_id, into: identity, primary_key: client_id, columns: {name: string},
-     fields: [name]}
+    {user_id: client_id, into: identity, primary_key: client_id, cursor: updated_at,
+     fields: {name: {}, pin: {class: secret}}}
   core.holder: {columns: {account_no: string, client_id: integer}}
   core.login:
     {user_id: client_id, into: auth, required: true, primary_key: client_id,
@@ -34,13 +34,13 @@ datasets:
 guard: {max_quarantined_share: 1}
 """
 TABLES = """\
-CREATE TABLE client (client_id int, name text);
+CREATE TABLE client (client_id int, name text, pin text, updated_at timestamptz);
 CREATE TABLE holder (account_no text, client_id int);
 CREATE TABLE login (client_id int, locked text);
 CREATE TABLE account (id int, account_no text, since text);
 CREATE TABLE visit (id int, client_id int);
 CREATE TABLE flag (client_id int, flag text);
-INSERT INTO client SELECT n, 'name of ' || n FROM generate_series(1, 40) n;
+INSERT INTO client SELECT n, 'name of ' || n, 'pin ' || n, now() - interval '1 day' FROM generate_series(1, 40) n;
 INSERT INTO login SELECT n, 'false' FROM generate_series(1, 40) n;
 INSERT INTO flag SELECT n, 'dark' FROM generate_series(1, 40) n;
 INSERT INTO holder SELECT 'A' || n, n FROM generate_series(1, 40) n;

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner, Result
 from conftest import ROOT, child_environ
 from oracle import documents
 from small_bank import FOUND, MESSES, SmallBank
@@ -22,6 +23,7 @@ from core.errors import ConfigError, GuardStopped
 from core.selection import Selection
 from devstack import RedisServer, Stack
 from devstack.bank import Book, load, servers_of
+from flows.command_line import main
 
 Run = Callable[..., dict[str, Any]]
 PREFETCH = str(Path(sys.executable).with_name("prefetch"))
@@ -67,16 +69,14 @@ def _hash(text: str) -> str:
     return hmac.digest(HASH_KEY.encode(), text.encode(), "sha256").hex()[:16]
 
 
-def _prefetch(bank: SmallBank, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PREFETCH, *arguments, "--config", str(bank.config)],
-        env=child_environ(**bank.environ, PREFETCH_HASH_KEY=HASH_KEY, **more),
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+def _prefetch(bank: SmallBank, *arguments: str) -> Result:
+    called = ["quarantine", *arguments, "--config", str(bank.config)]
+    return CliRunner().invoke(main, called, env={**bank.environ, "PREFETCH_HASH_KEY": HASH_KEY})
+
+
+def _audit(bank: SmallBank) -> list[dict[str, Any]]:
+    with redis.Redis.from_url(bank.target.url) as client:
+        return [json.loads(line) for line in client.lrange("prefetch:small:audit", 0, -1)]
 
 
 def test_the_demo_bank_row_by_row(
@@ -232,36 +232,44 @@ def test_few_are_kept_for_a_while(bank: SmallBank) -> None:
 
 def test_the_commands(bank: SmallBank, prefect_url: str) -> None:
     first = bank.run()
-    listed = _prefetch(bank, "quarantine", "list", "--json")
+    listed = _prefetch(bank, "list", "--json")
     (file,) = json.loads(listed.stdout)
     assert (file["run"], file["rows"], _groups(file["groups"])) == (first["run"], 12, FOUND)
 
-    masked = _prefetch(bank, "quarantine", "show", "--json")
+    masked = _prefetch(bank, "show", "--json")
     shown = json.loads(masked.stdout)["shown"]
     assert len(shown) == 12
     assert not [row for row in shown if "keys" in row or "user" in row]
     assert Counter(row["hash"] for row in shown)[_hash("5")] == 6
     assert _hash("id=101,account_no=B1") in {row["hash"] for row in shown}
-    assert _prefetch(bank, "audit", "--json").stdout == "[]\n"
+    assert _audit(bank) == []
 
-    unmasked = _prefetch(bank, "quarantine", "show", "--unmask", "--by", "the auditor", "--json")
+    unmasked = _prefetch(bank, "show", "--unmask", "--by", "the auditor", "--json")
     rows = json.loads(unmasked.stdout)["shown"]
     assert {"id": "101", "account_no": "B1"} in [row["keys"] for row in rows]
     assert [r["user"] for r in rows if r["what"] == "held"] == ["5"]
     assert "audit: " in unmasked.stderr
-    (line,) = json.loads(_prefetch(bank, "audit", "--json").stdout)
+    (line,) = _audit(bank)
     assert (line["who"], line["what"]) == ("the auditor", "quarantine show --unmask")
     assert (line["run"], line["rows"]) == (first["run"], 12)
 
-    for_people = _prefetch(bank, "quarantine", "show", "--run", first["run"][:8], "--unmask")
+    for_people = _prefetch(bank, "show", "--run", first["run"][:8], "--unmask")
     assert "account_no=B1" in for_people.stdout
     assert "12 in all" in for_people.stdout
-    none = _prefetch(bank, "quarantine", "show", "--run", "zzz")
-    assert none.returncode == 2
+    none = _prefetch(bank, "show", "--run", "zzz")
+    assert none.exit_code == 2
     assert "no run whose name begins with 'zzz'" in none.stderr
 
     bank.sql("INSERT INTO holder VALUES ('B1', 1), ('B3', 1)")
-    replayed = _prefetch(bank, "quarantine", "replay", PREFECT_API_URL=prefect_url)
+    replayed = subprocess.run(
+        [PREFETCH, "quarantine", "replay", "--config", str(bank.config)],
+        env=child_environ(**bank.environ, PREFECT_API_URL=prefect_url),
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     assert replayed.returncode == 0, replayed.stderr
     assert "11 rows of the quarantine of run" in replayed.stdout
     assert "2 still lead to no user" in replayed.stdout
