@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from core.errors import PrefetchError
 from core.settings import Settings
 from flows.report import Report
-from flows.report_page import page
+from flows.report_page import artifact_key, page
 from store.client import Timeouts, client_of
 from store.runs import append
 
@@ -33,9 +31,3 @@ def publish(report: Report, settings: Settings) -> None:
             append(client, report.profile, report.as_dict(), settings.runs_kept)
     except PrefetchError as error:
         get_run_logger().warning("the report could not be kept: %s", error)
-
-
-def artifact_key(profile: str, kind: str) -> str:
-    """The key that a profile's reports of one kind share, so that the UI has their history."""
-    plain = re.sub("[^a-z0-9]+", "-", profile.lower()).strip("-") or "unnamed"
-    return f"report-{plain}-{kind}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from flows.request import Kind
 
 _FIGURES = {
     "users": "users",
@@ -13,6 +16,12 @@ _FIGURES = {
     "removed": "removed",
     "held": "held",
     "checked": "documents checked",
+}
+_PLANNED = {
+    **{name: f"would be {name}" for name in ("created", "updated")},
+    "unchanged": "unchanged",
+    "leaving": "would be removed",
+    "held": "held",
 }
 _ENDS = {
     "rows": "rows",
@@ -24,6 +33,12 @@ _ENDS = {
 }
 
 Told = Mapping[str, Any]
+
+
+def artifact_key(profile: str, kind: Kind) -> str:
+    """The key that a profile's reports of one kind share, so that the UI has their history."""
+    plain = re.sub("[^a-z0-9]+", "-", profile.lower()).strip("-") or "unnamed"
+    return f"report-{plain}-{kind}"
 
 
 def page(told: Told) -> str:
@@ -56,7 +71,7 @@ def _error(told: Told) -> list[str]:
 
 def _figures(told: Told) -> list[str]:
     """The numbers that matter, in one line below their names."""
-    names = {**_FIGURES, "leaving": "would be removed"} if told["status"] == "planned" else _FIGURES
+    names = _PLANNED if told["status"] == "planned" else _FIGURES
     quarantined = sum(told["quarantined"].values())
     return _table([*names.values(), "quarantined"], [[*map(told.get, names), quarantined]])
 
@@ -67,10 +82,15 @@ def _facts(told: Told) -> str:
     facts += [f"epoch {told['epoch']}"] if told["epoch"] else []
     facts += [f"{told['bytes_written'] / 1e6:,.1f} MB written", f"run `{told['run']}`"]
     if told["parent"]:
-        facts.append(f"asked for by run `{told['parent']}`")
+        facts.append(f"asked for by {_reports(told, 'verify')} `{told['parent']}`")
     if told["repair"]:
-        facts.append(f"repaired by run `{told['repair']}`")
+        facts.append(f"repaired by {_reports(told, 'backfill')} `{told['repair']}`")
     return " · ".join(facts)
+
+
+def _reports(told: Told, kind: Kind) -> str:
+    """A link to the reports of another kind on the same profile."""
+    return f"[{kind} run](/artifacts/key/{artifact_key(told['profile'], kind)})"
 
 
 def _sources(told: Told) -> list[str]:
@@ -139,7 +159,4 @@ def _cell(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     """A text that Markdown takes as it is, on one line."""
-    text = " ".join(str(value).split())
-    for sign in "\\`*_[]<>|":
-        text = text.replace(sign, f"&#{ord(sign)};")
-    return text
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(str(value).split()))
