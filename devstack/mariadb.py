@@ -4,9 +4,11 @@ import os
 import shutil
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from devstack.errors import NotInstalledError
+from devstack.folders import private_folder, remove_tree
 from devstack.ports import HOST
 from devstack.server import Server
 
@@ -26,6 +28,15 @@ class MariaDBServer(Server):
     @property
     def url(self) -> str:
         return f"mysql+pymysql://root@{HOST}:{self.port}/"
+
+    def environ(self) -> dict[str, str]:
+        # In the common folder, each starting server removes what it takes for left over: also the
+        # tables that another one is just at work on.
+        return {**super().environ(), "TMPDIR": str(private_folder(self._temporary))}
+
+    def discard_data(self) -> None:
+        super().discard_data()
+        remove_tree(self._temporary)
 
     def create_data(self) -> None:
         install = _program("mariadb-install-db")
@@ -49,6 +60,10 @@ class MariaDBServer(Server):
         with socket.create_connection((HOST, self.port), ASK_SECONDS) as connection:
             greeting = connection.recv(5)
         return len(greeting) == 5 and greeting[4] == PROTOCOL
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
 
 
 def _user() -> list[str]:
