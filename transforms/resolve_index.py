@@ -38,6 +38,8 @@ def index_problems(plan: Plan, made: Mapping[str, Mapping[str, pl.DataType]]) ->
     """
     index = plan.pipeline.index
     for field in index.fields if index is not None else ():
+        if field.steps[0].name in plan.carried:
+            continue  # its source is down and tells no types; the values are those of before
         types = {_json_type(plan, feed, made) for feed in feeds_at(plan.shape, field.steps)}
         if not types:
             types = {"number" if plan.pipeline.profile.user_id.type == "integer" else "string"}
