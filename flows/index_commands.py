@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import redis
 
 from core.errors import ConfigError
 from core.plan import Plan
@@ -19,7 +18,7 @@ from flows import opening
 from flows.command_options import CONFIG, JSON, exits
 from flows.masking import masked
 from store import index as search_index
-from store.client import Timeouts, client_of
+from store.client import Client, Timeouts, client_of
 from store.index_schema import IndexSchema
 from store.index_state import IndexState, state_of
 from store.keys import Keys
@@ -110,7 +109,7 @@ def search(config: Path, query: str, limit: int, as_json: bool) -> None:
 
 
 @contextmanager
-def _at(config: Path) -> Iterator[tuple[Plan, redis.Redis]]:
+def _at(config: Path) -> Iterator[tuple[Plan, Client]]:
     """The plan of a pipeline file with an index, and a client of its Redis."""
     plan, _ = opening.load_plan(config)
     if plan.pipeline.index is None:

@@ -18,6 +18,9 @@ from redis.retry import Retry
 
 from core.errors import ConfigError
 
+Client = redis.Redis
+"""A client as ``client_of`` makes it."""
+
 # Everything else either weakens TLS or changes how replies look.
 _OPTIONS = frozenset(
     "host port path db username password connection_class client_name "

@@ -20,10 +20,10 @@ from transforms.encode import Part, json_ready, object_inner, object_text, scala
 from transforms.fields import (
     Fields,
     fields_frame,
-    found_column,
     present_column,
 )
 from transforms.lookup import with_lookups
+from transforms.presence import presence
 from transforms.settle import Settled
 from transforms.survivorship import survivor
 
@@ -191,23 +191,11 @@ class _Scope:
         name, text = node.path[-1], object_text(parts)
         if node.holds_others or secret:
             return Part(name, text, is_text=True)
-        present = self._presence(node)
+        present = presence(node, self.plan, self.fields)
         if node.empty == "absent":
             return Part(name, text, is_text=True, present=present)
         value = pl.when(present).then(text).otherwise(pl.lit(_EMPTY.get(node.empty, "null")))
         return Part(name, value, is_text=True)
-
-    def _presence(self, node: ObjectNode) -> pl.Expr:
-        """Where an object has anything to hold: a row of its own, or a lookup that found one."""
-        present = []
-        for name in dict.fromkeys(node.fed_by or _feeding(node)):
-            if name in self.fields:
-                here = _present(name)
-                lookup = _only_lookup(node, self.plan.datasets[name]) if node.group_of else None
-                if lookup is not None:
-                    here = here & pl.col(found_column(name, lookup))
-                present.append(here)
-        return pl.any_horizontal(present) if present else pl.lit(value=False)
 
 
 def _elements(
@@ -278,28 +266,3 @@ def _of_other_rows(
 ) -> bool:
     """Whether a list's field belongs to the elements of another dataset than ``own``."""
     return all(datasets[name].is_list and name != own for name, _ in feeds)
-
-
-def _feeding(node: ObjectNode) -> list[str]:
-    """The datasets whose fields stand in an object or in its groups."""
-    names: list[str] = []
-    for item in node.items.values():
-        if isinstance(item, Leaf):
-            names += [name for name, _ in item.feeds]
-        elif isinstance(item, ObjectNode):
-            names += _feeding(item)
-    return names
-
-
-def _only_lookup(node: ObjectNode, entry: DatasetPlan) -> str | None:
-    """The lookup that all fields of a group come from, if they do."""
-    prefixes = set()
-    for item in node.items.values():
-        if not isinstance(item, Leaf):
-            return None
-        for name, path in item.feeds:
-            if name == entry.name:
-                column = entry.dataset.fields[path].column or path
-                prefixes.add(column.partition(".")[0] if column in entry.late_names else "")
-    only = prefixes.pop() if len(prefixes) == 1 else ""
-    return only if only in entry.dataset.lookups else None
