@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import redis
-
 from core.errors import NotLoaded
 from core.pipeline import Pipeline
 from flows.run_context import RunContext
@@ -14,7 +12,7 @@ from store.index_schema import IndexSchema
 from store.index_state import IndexState, problem
 
 
-def note_on_index(client: redis.Redis, pipeline: Pipeline) -> str | None:
+def note_on_index(client: Client, pipeline: Pipeline) -> str | None:
     """What a person should know of the search index before a run; None where all is well.
 
     Raises:
