@@ -6,7 +6,7 @@ from core.errors import NotLoaded
 from core.pipeline import Pipeline
 from flows.run_context import RunContext
 from flows.steps import advance
-from store.client import client_of
+from store.client import Client, client_of
 from store.index import ensure
 from store.index_schema import IndexSchema
 from store.index_state import IndexState, problem
