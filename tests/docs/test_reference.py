@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -10,18 +11,33 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from core.errors import PrefetchError
 from core.pipeline_file import load_pipeline, read_yaml
+from core.records import RowCounts
 from core.settings import Settings
 from flows import reference
 from flows.report import Report
+from flows.request import Request
+from stage.quarantine_file import Group
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(ROOT.glob("examples/*/pipeline.yaml"))
 REASON = re.compile(
-    r'"((?:not_an?|no|user_id|inexact|ambiguous|decimal|unusable|too|nul|unknown)_[a-z_]+|'
+    r'"((?:not|no|user_id|inexact|ambiguous|decimal|unusable|too|nul|unknown|integer)_[a-z0-9_]+|'
     r'duplicate|unreadable|naive_timestamp)"'
 )
+UNFIT = re.compile(r'Unfit\("([a-z0-9_]+)"')
+FILTER = re.compile(r'filtered\["([a-z_]+)"\]')
+FINDING = re.compile(r'(?:return |append\(|= |else |\(|, )"([a-z_]{3,})"')
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+REPORTED = {
+    "source": ("rows", "as_of", "consistency", "seconds"),
+    "dataset": [
+        *(f.name for f in dataclasses.fields(RowCounts) if f.name != "quarantine"),
+        "quarantined",
+    ],
+    "quarantine": [*dataclasses.asdict(Group("row", "a.b", "", "", 0, 0)), "shown"],
+}
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs/pipeline.schema.json").read_text())
 PAGE = (ROOT / "docs/pipeline-file.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -100,5 +116,22 @@ def test_links_of_the_pages_lead_somewhere() -> None:
 def test_every_figure_and_reason_of_the_report_is_explained() -> None:
     page = (ROOT / "docs/report.md").read_text()
     code = "".join(file.read_text() for file in (ROOT / "transforms").glob("*.py"))
-    named = {*Report("bank", "1").as_dict(), *REASON.findall(code)}
+    judges = "".join((ROOT / f"store/{n}.py").read_text() for n in ("suspects", "lanes", "load"))
+    reasons = {*REASON.findall(code), *UNFIT.findall(code), *FILTER.findall(code)}
+    findings = set(FINDING.findall(judges)) - {"user_id"}
+    assert len(reasons) > 45 and {"ttl", "damaged", "missing", "wrong_type"} <= findings
+    report = Report("bank", "1", Request("nightly", Path("pipeline.yaml")))
+    parts = [report.as_dict(), REPORTED["source"], REPORTED["dataset"], REPORTED["quarantine"]]
+    named = {*reasons, *findings, *(figure for part in parts for figure in part)}
     assert [name for name in sorted(named) if f"`{name}`" not in page] == []
+
+
+def test_every_exit_code_is_explained() -> None:
+    page = (ROOT / "docs/report.md").read_text()
+    codes = {each.exit_code for each in all_errors(PrefetchError)}
+    assert codes == set(range(1, 10))
+    assert [code for code in codes if f"\n| {code} | " not in page] == []
+
+
+def all_errors(root: type[PrefetchError]) -> set[type[PrefetchError]]:
+    return {root}.union(*(all_errors(each) for each in root.__subclasses__()))
