@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.errors import NotLoaded
+from core.errors import IndexMissing, NotLoaded
 from core.pipeline import Pipeline
 from flows.run_context import RunContext
 from flows.steps import advance
 from store.client import Client, client_of
-from store.index import ensure
+from store.index import ensure, rebuild
 from store.index_schema import IndexSchema
-from store.index_state import IndexState, problem
+from store.index_state import IndexState, problem, profiles_in, state_of
 
 
 def note_on_index(client: Client, pipeline: Pipeline) -> str | None:
@@ -42,3 +42,30 @@ def keep_index(run: RunContext) -> IndexState:
     if found.missing:
         raise NotLoaded({"not_indexed": found.missing})
     return found
+
+
+def not_indexed(run: RunContext) -> int:
+    """How many profiles the search index does not have; none where no index is declared.
+
+    Raises:
+        TargetError: Redis can't be asked.
+    """
+    if run.plan.pipeline.index is None:
+        return 0
+    schema = IndexSchema(run.plan.pipeline.reading)
+    with client_of(run.redis_url, run.timeouts) as client:
+        try:
+            return state_of(client, schema).missing
+        except IndexMissing:
+            return profiles_in(client, schema.prefix)
+
+
+def index_anew(run: RunContext) -> None:
+    """Makes the search index anew beside the old one, and switches to it.
+
+    Raises:
+        TargetUnfit: documents can't be indexed; the old index stays.
+        TargetError: Redis can't do it.
+    """
+    with client_of(run.redis_url, run.timeouts) as client:
+        rebuild(client, run.keys, IndexSchema(run.plan.pipeline.reading))

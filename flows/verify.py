@@ -12,6 +12,7 @@ from core.errors import Corrupt
 from core.selection import Selection
 from core.settings import Settings
 from flows.ending import ended
+from flows.indexing import index_anew, not_indexed
 from flows.pipeline import carry_out, groups_of, of_groups, staged, step, total
 from flows.progress import Progress
 from flows.report import Report
@@ -53,29 +54,33 @@ def verify(config: Path, sample: int | None = None, repair: bool = False) -> dic
     """
 
     def work(request: Request, settings: Settings, report: Report) -> None:
-        verified, always = _compared(request, settings, report)
+        run, verified = _compared(request, settings, report)
         if not repair:
-            if verified.corrupt:
-                raise Corrupt(verified.findings)
+            if report.findings:
+                raise Corrupt(dict(report.findings))
             return
         if verified.corrupt or verified.behind:
-            report.repair = _repaired(request, report, verified, always)
+            report.repair = _repaired(run, request, report, verified)
+        if not_indexed(run):
+            index_anew(run)
 
     request = Request("verify", config, dry_run=True, sample=sample)
     return ended(lambda: carry_out(request, work))
 
 
-def _compared(request: Request, settings: Settings, report: Report) -> tuple[Verified, int]:
-    """What was found, and how many users a run may always remove."""
+def _compared(request: Request, settings: Settings, report: Report) -> tuple[RunContext, Verified]:
+    """What was found, and the run that found it; its stage is gone."""
     with staged(request, settings, report) as run:
         with step(report, "settle"):
             report.settled(settle(run, report.rows))
         with step(report, "verify"):
             verified = _verified(run)
         report.checked, report.findings = verified.documents, verified.findings
+        if missing := not_indexed(run):
+            report.findings = {**report.findings, "not_indexed": missing}
         report.behind = verified.moved_on
         report.behind_s = behind_s(run, {n: read.as_of for n, read in report.sources.items()})
-    return verified, run.plan.pipeline.guard.max_removed
+    return run, verified
 
 
 def _verified(run: RunContext) -> Verified:
@@ -86,8 +91,9 @@ def _verified(run: RunContext) -> Verified:
     return verified
 
 
-def _repaired(request: Request, report: Report, verified: Verified, always: int) -> str:
+def _repaired(run: RunContext, request: Request, report: Report, verified: Verified) -> str:
     """Loads the users again; documents of nobody do not count against the guard's limit."""
+    always = run.plan.pipeline.guard.max_removed
     users = tuple(sorted({*verified.corrupt, *verified.behind}))
     extra = sum("extra" in findings for findings in verified.corrupt.values())
     accept = Acceptance(removals=extra + always, by="verify", why="documents of nobody")

@@ -370,3 +370,16 @@ def test_an_emptied_anchor_removes_nobody(bank: Bank) -> None:
         ):
             start()
     assert bank.documents() == before
+
+
+def test_verify_finds_and_repairs_what_is_not_indexed(bank: Bank) -> None:
+    bank.run()
+    indexes = [name.decode() for name in bank.client.execute_command("FT._LIST")]
+    for name in indexes:
+        bank.client.execute_command("FT.DROPINDEX", name)
+    users = len(documents(bank.target.url))
+    with pytest.raises(Corrupt) as caught:
+        bank.run("verify")
+    assert caught.value.findings == {"not_indexed": users}
+    bank.run("verify", repair=True)
+    assert bank.run("verify")["findings"] == {}
