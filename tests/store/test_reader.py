@@ -30,6 +30,7 @@ from devstack import RedisServer
 from store.access import Access
 from store.client import Timeouts
 from store.freshness import keep_view
+from store.profiles import Profiles
 from store.reader import AsyncReader, Reader
 from store.writer import BucketWriter, Pass
 from tests.store.reading import NOW, Face, Shelf, fields_of
@@ -225,6 +226,28 @@ def test_two_users_with_one_email(face: Open, shelf: Shelf) -> None:
 def test_query_syntax_in_an_email_finds_nobody(face: Open, shelf: Shelf, email: str) -> None:
     shelf.index()
     assert face().by_email(email) is None
+
+
+def test_very_long_values(face: Open, shelf: Shelf) -> None:
+    start = "q" * 4096
+    shelf.put(8, identity={"email": start + "8"})
+    shelf.put(9, identity={"email": start + "9"})
+    shelf.index()
+    reader = face()
+    assert reader.by_email(start + "8").user_id == "8"
+    assert reader.by_email(start + "9").user_id == "9"
+    assert reader.by_email(start) is None
+
+
+def test_what_an_index_finds_alike_is_compared_again(shelf: Shelf) -> None:
+    """Other versions of RediSearch fold more than ASCII letters."""
+    asked = Profiles(shelf.reading, Access(), None, lambda: NOW).by("email", "ä@bank.example")
+    next(asked)
+    shelf.put(7, identity={"email": "Ä@bank.example"})
+    text = shelf.client.execute_command("JSON.GET", shelf.keys.profile("7"))
+    with pytest.raises(StopIteration) as ended:
+        asked.send([[1, shelf.keys.profile("7"), [b"$", text]]])
+    assert ended.value.value is None
 
 
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
