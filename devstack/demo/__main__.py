@@ -64,7 +64,7 @@ def _users(text: str) -> int:
     plain = text.replace("_", "").replace(",", "")
     if not plain.isdecimal() or not LEAST_USERS <= int(plain) <= MOST_USERS:
         raise argparse.ArgumentTypeError(
-            f"USERS must be a whole number from {LEAST_USERS} to {MOST_USERS}"
+            f"USERS must be a whole number from {LEAST_USERS} to {MOST_USERS:,}"
         )
     return int(plain)
 

@@ -105,7 +105,9 @@ def _clear() -> None:
 
 def _leave_logs() -> None:
     for path in FOLDER.iterdir():
-        if path.is_dir() and path.name != "logs":
+        if path.is_file():
+            path.unlink()
+        elif path.name != "logs":
             for log in path.glob("*.log"):
                 log.rename(FOLDER / "logs" / f"{path.name}-{log.name}")
             remove_tree(path)

@@ -46,10 +46,11 @@ def profile_lines(profile: Mapping[str, Any]) -> list[Text]:
 
 def look_ups_table(made: Sequence[LookUp]) -> Table:
     """Half of the answers, and nearly all, within so much time."""
-    table = _table("look-up", "asked", "p50", "p99")
+    table = _table("look-up", "answered", "refused", "p50", "p99")
     for each in made:
         times = (f"{each.quantile(share):.2f} ms" for share in (0.5, 0.99))
-        table.add_row(each.question, f"{len(each.milliseconds):,}", *times)
+        answered = len(each.milliseconds)
+        table.add_row(each.question, f"{answered:,}", f"{each.refused:,}", *times)
     return table
 
 
