@@ -89,14 +89,8 @@ def replay(config: Path, wanted: str | None, as_json: bool, accept: Acceptance) 
     """Reads the users of these rows again, once the rows are mended in their source."""
     settings, keys = _settings_of(config)
     file = file_of(folder_of(settings), keys.name, wanted)
-
-    def start() -> dict[str, Any]:
-        from flows.backfill import backfill
-
-        report: dict[str, Any] = backfill(config, Selection(quarantine=file.run), accept)
-        return report
-
-    in_this_process(start, "backfill", config, as_json)
+    selection = Selection(quarantine=file.run)
+    in_this_process("backfill", config, as_json, select=selection, accept=accept)
 
 
 def _settings_of(config: Path) -> tuple[Settings, Keys]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,14 +36,9 @@ from flows.terminal import watched
 @acceptance_options
 def run(config: Path, as_json: bool, accept: Acceptance, dry_run: bool, show_diffs: int) -> None:
     """Loads every user's profile now: the nightly flow, in this process."""
-
-    def start() -> dict[str, Any]:
-        from flows.nightly import nightly
-
-        report: dict[str, Any] = nightly(config, accept, dry_run, show_diffs)
-        return report
-
-    in_this_process(start, "nightly", config, as_json)
+    in_this_process(
+        "nightly", config, as_json, accept=accept, dry_run=dry_run, show_diffs=show_diffs
+    )
 
 
 @click.command()
@@ -62,14 +57,15 @@ def backfill(
     show_diffs: int,
 ) -> None:
     """Loads the profiles of some users again; whole documents are written."""
-
-    def start() -> dict[str, Any]:
-        from flows.backfill import backfill as flow
-
-        report: dict[str, Any] = flow(config, select, accept, dry_run, show_diffs)
-        return report
-
-    in_this_process(start, "backfill", config, as_json)
+    in_this_process(
+        "backfill",
+        config,
+        as_json,
+        select=select,
+        accept=accept,
+        dry_run=dry_run,
+        show_diffs=show_diffs,
+    )
 
 
 @click.command()
@@ -82,14 +78,9 @@ def incremental(
     config: Path, as_json: bool, accept: Acceptance, dry_run: bool, show_diffs: int
 ) -> None:
     """Loads the users with rows that changed since the last run that succeeded."""
-
-    def start() -> dict[str, Any]:
-        from flows.incremental import incremental as flow
-
-        report: dict[str, Any] = flow(config, accept, dry_run, show_diffs)
-        return report
-
-    in_this_process(start, "incremental", config, as_json)
+    in_this_process(
+        "incremental", config, as_json, accept=accept, dry_run=dry_run, show_diffs=show_diffs
+    )
 
 
 @click.command()
@@ -103,25 +94,15 @@ def plan(
     config: Path, as_json: bool, select: Selection, accept: Acceptance, show_diffs: int
 ) -> None:
     """Tells what a run (or a backfill, with a selection) would write; writes nothing."""
-
-    def start() -> dict[str, Any]:
-        from flows.backfill import backfill as some
-        from flows.nightly import nightly as all_users
-
-        report: dict[str, Any] = (
-            all_users(config, accept, True, show_diffs)
-            if select.everyone
-            else some(config, select, accept, True, show_diffs)
-        )
-        return report
-
-    in_this_process(start, "nightly" if select.everyone else "backfill", config, as_json)
+    given: dict[str, Any] = {"accept": accept, "dry_run": True, "show_diffs": show_diffs}
+    if select.everyone:
+        in_this_process("nightly", config, as_json, **given)
+    else:
+        in_this_process("backfill", config, as_json, select=select, **given)
 
 
-def in_this_process(
-    start: Callable[[], dict[str, Any]], kind: Kind, config: Path, as_json: bool
-) -> None:
-    """Runs a flow, shows it while it runs, and tells its report, whatever its end."""
+def in_this_process(kind: Kind, config: Path, as_json: bool, **given: Any) -> None:
+    """Runs a flow with these parameters, shows it meanwhile, and tells its report at the end."""
     # Nothing about a bank's runs leaves the house.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -129,7 +110,7 @@ def in_this_process(
         with watched(as_json):
             # Prefect takes seconds to import: only those who run a flow shall wait for it.
             _refuse_silent_server()
-            report = _tagged(start, kind)
+            report = _run(kind, config, given)
     except Exception as error:
         report = getattr(error, "report", None) or _failed(kind, config, error)
         if as_json or report["sources"]:
@@ -139,12 +120,14 @@ def in_this_process(
     tell(report, as_json)
 
 
-def _tagged(start: Callable[[], dict[str, Any]], kind: Kind) -> dict[str, Any]:
+def _run(kind: Kind, config: Path, given: dict[str, Any]) -> dict[str, Any]:
     """Runs a flow with the tags that it has as a deployment, so that the UI finds all of a kind."""
     from prefect import tags
 
+    flow = getattr(import_module(f"flows.{kind}"), kind)
     with tags("profiles", kind):
-        return start()
+        report: dict[str, Any] = flow(config, **given)
+    return report
 
 
 def _refuse_silent_server() -> None:

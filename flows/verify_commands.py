@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,11 +18,4 @@ from flows.run_commands import in_this_process
 @exits
 def verify(config: Path, as_json: bool, sample: int | None, repair: bool) -> None:
     """Compares Redis with a fresh snapshot of the sources; exits with 9 where it is corrupt."""
-
-    def start() -> dict[str, Any]:
-        from flows.verify import verify as flow
-
-        report: dict[str, Any] = flow(config, sample, repair)
-        return report
-
-    in_this_process(start, "verify", config, as_json)
+    in_this_process("verify", config, as_json, sample=sample, repair=repair)
