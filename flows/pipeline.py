@@ -28,6 +28,7 @@ from flows.progress import Progress
 from flows.publishing import publish
 from flows.quarantine_files import folder_of
 from flows.quarantining import quarantined
+from flows.quiet_tasks import QuietTask, submitted
 from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext, suppressed_users
@@ -194,7 +195,7 @@ def _read(run: RunContext, snapshots: opening.Snapshots, report: Report) -> None
     else:
         with _threads(run.settings.source_threads) as threads:
             futures = [
-                threads.submit(extract, {"run": run, "source": name, "snapshots": snapshots})
+                submitted(threads, extract, run=run, source=name, snapshots=snapshots)
                 for name in snapshots.connectors
             ]
             made = _results(futures)
@@ -214,7 +215,7 @@ def _linked(run: RunContext, report: Report) -> None:
         report.rows[name] += ended
     linked = [entry.name for entry in run.plan.placed if entry.links]
     with _threads(run.settings.load_threads) as threads:
-        futures = [threads.submit(link, {"run": run, "dataset": name}) for name in linked]
+        futures = [submitted(threads, link, run=run, dataset=name) for name in linked]
         for name, ended in zip(linked, _results(futures), strict=True):
             report.rows[name] += ended
 
@@ -252,13 +253,14 @@ def _checked(run: RunContext, groups: list[Group], report: Report) -> None:
         raise NotLoaded(dict(checked.findings))
 
 
-def of_groups(run: RunContext, task: Any, groups: list[Group], **more: Any) -> list[Any]:
+def of_groups(
+    run: RunContext, task: QuietTask[..., Any], groups: list[Group], **more: Any
+) -> list[Any]:
     """What a task makes of each group of buckets, side by side."""
     with _threads(run.settings.load_threads) as threads:
         futures = [
-            threads.submit(
-                task,
-                {"run": run, "group": place, "buckets": group, "named": _named(group), **more},
+            submitted(
+                threads, task, run=run, group=place, buckets=group, named=_named(group), **more
             )
             for place, group in enumerate(groups)
         ]

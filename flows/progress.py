@@ -14,16 +14,17 @@ _STEP = 5.0
 
 
 class Progress:
-    """The share of buckets that are loaded, as a progress artifact; few updates, any thread."""
+    """The share of buckets that are loaded, as a progress artifact; few updates, any thread.
+
+    What is done at one blow has none: making it would take longer.
+    """
 
     def __init__(self, buckets: int) -> None:
         self._buckets = buckets
         self._done: dict[int, int] = {}
         self._told = 0.0
         self._lock = Lock()
-        made = create_progress_artifact(progress=0.0, description="buckets loaded")
-        assert isinstance(made, UUID)
-        self._artifact = made
+        self._artifact: UUID | None = None
 
     def tell(self, group: int, done: int) -> None:
         """Tells how many buckets of a group are done."""
@@ -34,4 +35,12 @@ class Progress:
             if percent - self._told < _STEP and percent < 100:
                 return
             self._told = percent
-        update_progress_artifact(artifact_id=self._artifact, progress=round(percent, 1))
+            self._show(round(percent, 1))
+
+    def _show(self, percent: float) -> None:
+        if self._artifact is not None:
+            update_progress_artifact(artifact_id=self._artifact, progress=percent)
+        elif percent < 100:
+            made = create_progress_artifact(progress=percent, description="buckets loaded")
+            assert isinstance(made, UUID)
+            self._artifact = made

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
+from prefect import get_run_logger
 
-from core.errors import TargetUnavailable
 from core.quarantine import Quarantine
 from core.records import LoadCounts, RowCounts
 from core.settings import Settings
@@ -33,6 +29,7 @@ from flows import (
 )
 from flows.auditing import NOT_SAID, record
 from flows.progress import Progress
+from flows.quiet_tasks import patient, quiet
 from flows.request import Request
 from flows.run_context import Replayed, RunContext
 from store.index_state import IndexState
@@ -40,17 +37,7 @@ from store.outcome import Checked
 from transforms.scope import Scope
 
 
-def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
-    try:
-        state.result()
-    except TargetUnavailable:
-        return True
-    except BaseException:  # whatever else it is, a repetition would not help
-        return False
-    return False
-
-
-@task(task_run_name="preflight: the file, the sources, Redis", cache_policy=NO_CACHE)
+@quiet("preflight: the file, the sources, Redis")
 def preflight(config: Path, settings: Settings) -> opening.Ready:
     """The pipeline file, the sources' columns and Redis are fit."""
     ready = opening.make_ready(config, settings)
@@ -59,7 +46,7 @@ def preflight(config: Path, settings: Settings) -> opening.Ready:
     return ready
 
 
-@task(task_run_name="open the snapshots of all sources", cache_policy=NO_CACHE)
+@quiet("open the snapshots of all sources")
 def open_snapshots(
     ready: opening.Ready, settings: Settings, *, dry_run: bool
 ) -> tuple[int, opening.Snapshots]:
@@ -69,7 +56,7 @@ def open_snapshots(
     return opening.open_snapshots(ready, settings)
 
 
-@task(task_run_name="select the users", cache_policy=NO_CACHE)
+@quiet("select the users")
 def select(
     run: RunContext, request: Request, snapshots: opening.Snapshots
 ) -> tuple[Scope, Replayed | None]:
@@ -91,7 +78,7 @@ def select(
     return scope, replayed
 
 
-@task(task_run_name="extract {source}", cache_policy=NO_CACHE)
+@quiet("extract {source}")
 def extract(run: RunContext, source: str, snapshots: opening.Snapshots) -> extraction.Extracted:
     """Reads one source into the stage."""
     extracted = extraction.extract_source(run, source, snapshots.connectors[source])
@@ -99,19 +86,19 @@ def extract(run: RunContext, source: str, snapshots: opening.Snapshots) -> extra
     return extracted
 
 
-@task(task_run_name="extract the rows of the selected users", cache_policy=NO_CACHE)
+@quiet("extract the rows of the selected users")
 def extract_keyed(run: RunContext, snapshots: opening.Snapshots) -> dict[str, extraction.Extracted]:
     """Reads from all sources just the rows of the run's users into the stage."""
     return selected_rows.extract_selected(run, snapshots.connectors)
 
 
-@task(task_run_name="link {dataset}", cache_policy=NO_CACHE)
+@quiet("link {dataset}")
 def link(run: RunContext, dataset: str) -> RowCounts:
     """Leads a dataset's rows to their users."""
     return linking.link_dataset(run, run.plan.datasets[dataset])
 
 
-@task(task_run_name="settle where rows and users end", cache_policy=NO_CACHE)
+@quiet("settle where rows and users end")
 def settle(run: RunContext, extracted: Mapping[str, RowCounts]) -> settling.Settled:
     """Decides where every row ends, and finds the users to hold and to remove."""
     settled = settling.settle_all(run, extracted)
@@ -120,7 +107,7 @@ def settle(run: RunContext, extracted: Mapping[str, RowCounts]) -> settling.Sett
     return settled
 
 
-@task(task_run_name="guard: do the rows look right", cache_policy=NO_CACHE)
+@quiet("guard: do the rows look right")
 def guard(run: RunContext, settled: settling.Settled, request: Request) -> list[guards.Finding]:
     """Stops the run if what was settled looks wrong; gives what a person has accepted."""
     share, accept = lambda: planning.changed_share(run), request.acceptance
@@ -133,7 +120,7 @@ def guard(run: RunContext, settled: settling.Settled, request: Request) -> list[
     return accepted
 
 
-@task(task_run_name="plan buckets {named}", cache_policy=NO_CACHE)
+@quiet("plan buckets {named}")
 def plan(
     run: RunContext, group: int, buckets: list[int], named: str, diffs: int, progress: Progress
 ) -> planning.Planned:
@@ -141,14 +128,7 @@ def plan(
     return planning.plan_buckets(run, buckets, diffs, lambda done: progress.tell(group, done))
 
 
-@task(
-    task_run_name="load buckets {named}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
+@patient("load buckets {named}")
 def load(
     run: RunContext, group: int, buckets: list[int], named: str, progress: Progress
 ) -> tuple[LoadCounts, Quarantine]:
@@ -160,27 +140,13 @@ def load(
     return counts, unwritten
 
 
-@task(
-    task_run_name="check buckets {named}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
+@patient("check buckets {named}")
 def check(run: RunContext, group: int, buckets: list[int], named: str) -> Checked:
     """Reads a group of buckets back."""
     return checking.check_buckets(run, group, buckets)
 
 
-@task(
-    task_run_name="sweep the users who left",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
+@patient("sweep the users who left")
 def sweep(run: RunContext) -> leavers.Swept:
     """Removes the users whom the sources no longer know."""
     swept = leavers.sweep(run, run.pseudonym_key)
@@ -188,14 +154,7 @@ def sweep(run: RunContext) -> leavers.Swept:
     return swept
 
 
-@task(
-    task_run_name="index: every profile can be found",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
+@patient("index: every profile can be found")
 def index(run: RunContext) -> IndexState:
     """Every profile can be found by the search index."""
     found = indexing.keep_index(run)
@@ -203,7 +162,7 @@ def index(run: RunContext) -> IndexState:
     return found
 
 
-@task(task_run_name="verify buckets {named}", cache_policy=NO_CACHE)
+@quiet("verify buckets {named}")
 def verify(
     run: RunContext, group: int, buckets: list[int], named: str, progress: Progress
 ) -> verifying.Verified:

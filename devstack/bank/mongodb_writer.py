@@ -22,7 +22,10 @@ _KEYS = {
     "wish_list": "customer_no",
 }
 _ANY_CASE = {"locale": "en", "strength": 2, "alternate": "shifted"}
-"""A collation that takes for the same what differs in capitals or white space."""
+"""A collation that takes for the same what differs in capitals or white space.
+
+Who asks for `trim` or `case_insensitive` is served by an index with this one only; see connectors.
+"""
 
 
 class MongoWriter:
@@ -50,9 +53,9 @@ class MongoWriter:
 
     def index(self) -> None:
         for name, key in _KEYS.items():
-            self._database[name].create_index(key)
+            self._database[name].create_index(key, collation=_ANY_CASE)
             self._database[name].create_index("updated_at")
-        self._database["preferences"].create_index("email", name="any_case", collation=_ANY_CASE)
+        self._database["preferences"].create_index("email", name="as_it_is")
 
     def remove(self, table: str, keys: pl.DataFrame) -> None:
         ids = keys["_id"].to_list()
