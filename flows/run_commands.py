@@ -106,6 +106,8 @@ def in_this_process(kind: Kind, config: Path, as_json: bool, **given: Any) -> No
     # Nothing about a bank's runs leaves the house.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # The first start of a temporary server makes its database: 20 s, the default, are few for that.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     try:
         with watched(as_json):
             # Prefect takes seconds to import: only those who run a flow shall wait for it.
