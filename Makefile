@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test check up down demo demo-down
+.PHONY: install test check up down demo demo-down app
 
 install: $(VENV)/installed
 
@@ -31,3 +31,7 @@ demo: install
 
 demo-down: install
 	@$(BIN)/python -m devstack.demo down
+
+# An example app on what KEEP=1 has left; Ctrl-C ends it.
+app: install
+	@$(BIN)/python -m examples.bank_app $(if $(PORT),--port $(PORT))

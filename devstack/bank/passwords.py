@@ -15,6 +15,9 @@ import bcrypt
 from argon2.low_level import Type, hash_secret
 
 POOL = 32
+ARGON2_PASSES, ARGON2_MEMORY_KIB = 1, 64
+"""Cheap, as all of the demo is: a real bank takes what its library does without being told."""
+
 ARGON2_ENTRIES = 22
 """The first ones; the rest are bcrypt, as in a bank that changed over some years ago."""
 
@@ -38,7 +41,7 @@ def _hash(seed: int, entry: int) -> str:
     salt = hashlib.sha256(f"salt {seed} {entry}".encode()).digest()
     secret = password(entry).encode()
     if entry < ARGON2_ENTRIES:
-        made = hash_secret(secret, salt[:16], 1, 64, 1, 32, Type.ID)
+        made = hash_secret(secret, salt[:16], ARGON2_PASSES, ARGON2_MEMORY_KIB, 1, 32, Type.ID)
         return made.decode()
     letters = [_BCRYPT_ALPHABET[byte % 64] for byte in salt[:21]]
     text = "$2b$04$" + "".join(letters) + _BCRYPT_LAST[salt[21] % 4]

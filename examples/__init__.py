@@ -1,0 +1,1 @@
+"""Examples: pipeline files, and an app. Nothing of the product imports them."""
