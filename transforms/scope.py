@@ -34,8 +34,9 @@ class Suppressed:
 
     def among(self, users: pl.Series) -> list[str | int]:
         """Those of the users (unique or not) who are suppressed."""
+        users = users.unique()
         slots = buckets_of(users, _ID_ALONE, SLOTS)
-        near = users.filter(slots.is_in(sorted(set(self.slots.values())))).unique()
+        near = users.filter(slots.is_in(sorted(set(self.slots.values()))))
         return [user for user in near.to_list() if str(user) in self]
 
 

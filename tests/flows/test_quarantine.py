@@ -134,7 +134,8 @@ def test_the_demo_bank_row_by_row(
     assert planted["canary"] not in told
 
 
-def test_mended_rows_come_in_by_a_replay(bank: SmallBank) -> None:
+def test_mended_rows_come_in_by_a_replay(bank: SmallBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.keyed._CHUNK_BYTES", 1)  # each row in a chunk of its own
     first = bank.run()
     assert _groups(first["quarantine"]) == FOUND
     assert first["created"] == 39
