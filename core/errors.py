@@ -20,7 +20,9 @@ PrefetchError
 ├── GuardStopped        the extracted rows look wrong: nothing was written
 ├── NotLoaded           Redis does not equal the stage after the load
 ├── Corrupt             verify found documents that are wrong
-└── StageError          the disk of the stage is full, or a stage file is damaged
+├── StageError          the disk of the stage is full, or a stage file is damaged
+├── Stopped             somebody cancelled the run: what it wrote is whole, run again
+└── Unexpected          a mistake of ours: tell it with the place
 
 Messages name places (source, dataset, column, bucket), never values of rows and never secrets.
 Every error pickles: raw fields go to ``super().__init__``, ``__str__`` formats.
@@ -28,7 +30,9 @@ Every error pickles: raw fields go to ``super().__init__``, ``__str__`` formats.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from traceback import extract_tb
+from typing import ClassVar, Self
 
 from core.refusal import Refusal
 
@@ -206,3 +210,28 @@ class StageError(PrefetchError):
 
     def __str__(self) -> str:
         return f"stage: {self.problem}"
+
+
+class Stopped(PrefetchError):
+    """Somebody cancelled the run; what it has written is whole."""
+
+    def __str__(self) -> str:
+        return "the run was stopped from outside; what it wrote is whole: run it again"
+
+
+class Unexpected(PrefetchError):
+    """An error that none of ours foresaw: its kind and its place, as its text may hold values."""
+
+    def __init__(self, kind: str, place: str) -> None:
+        self.kind, self.place = kind, place
+        super().__init__(kind, place)
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """What may be told of an error."""
+        frames = extract_tb(error.__traceback__)
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+        return cls(type(error).__name__, place)
+
+    def __str__(self) -> str:
+        return f"unexpected {self.kind} at {self.place}"

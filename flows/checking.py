@@ -41,6 +41,7 @@ def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:
     checked = Checked()
     file = run.stage.reader("expected", str(group))
     for bucket in buckets:
+        run.go_on()
         advance("check", 1 / run.buckets)
         rows = file.read([bucket])
         if rows is None:

@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any, ParamSpec
 
 import click
 from pydantic import ValidationError
 
 from core.acceptance import Acceptance
-from core.errors import ConfigError, PrefetchError
+from core.errors import ConfigError, PrefetchError, Unexpected
 from core.selection import Selection
 from flows.auditing import this_user
 
@@ -53,11 +52,9 @@ def exits(command: Callable[P, None]) -> Callable[P, None]:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
         except Exception as error:
-            # Its own text may hold values of rows.
-            place = extract_tb(error.__traceback__)[-1]
-            where = f"{Path(place.filename).name}:{place.lineno}"
-            click.echo(f"error: unexpected {type(error).__name__} at {where}", err=True)
-            sys.exit(1)
+            unexpected = Unexpected.of(error)
+            click.echo(f"error: {unexpected}", err=True)
+            sys.exit(unexpected.exit_code)
 
     return wrapped
 

@@ -55,6 +55,7 @@ def _extract_dataset(run: RunContext, entry: DatasetPlan, connector: Connector) 
     with ExitStack() as open_files:
         router = _Router(run, entry, open_files)
         for frame in connector.read(entry.query, run.settings.chunk_bytes):
+            run.go_on()
             made = normalise(frame, entry, run.hooks.get(entry.name))
             counts += made.counts
             router.route(made.rows, counts)

@@ -34,6 +34,7 @@ def link_dataset(run: RunContext, entry: DatasetPlan) -> RowCounts:
         target = ("rows", entry.name) if last else ("keyed", entry.name, str(hop + 1))
         with run.stage.writer(*target) as file:
             for partitions in _together(rows):
+                run.go_on()
                 frame = rows.read(partitions)
                 assert frame is not None
                 led, ended = follow(frame, crosswalk.read(partitions), entry, hop, spec)

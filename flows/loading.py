@@ -85,6 +85,7 @@ def load_buckets(
             run_id=run.redis_run_id,
             timeouts=run.timeouts,
             limits=run.limits,
+            go_on=run.go_on,
         ) as writer,
     ):
         done = 0

@@ -6,29 +6,27 @@ Read ``staged`` and ``_run`` from top to bottom: that is the order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 from prefect import get_run_logger
-from prefect.futures import PrefectFuture, wait
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable
 from core.records import SourceRead
 from core.settings import Settings, load_settings
 from flows import linking, opening, watermarks
 from flows.extraction import Extracted
+from flows.groups import Group, groups_of, of_groups, total
 from flows.lineage import tell_lineage
 from flows.planning import Planned
 from flows.progress import Progress
 from flows.publishing import publish
 from flows.quarantine_files import folder_of
 from flows.quarantining import quarantined
-from flows.quiet_tasks import QuietTask, submitted
+from flows.quiet_tasks import results, threads
 from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext, suppressed_users
@@ -52,10 +50,6 @@ from flows.tasks import (
 from stage.folder import open_stage
 from store.outcome import Checked
 
-_GROUP_USERS = 200_000
-"""Users in one task of the load: 10 to 30 seconds of work."""
-
-Group = list[int]
 Work = Callable[[Request, Settings, Report], None]
 
 
@@ -193,12 +187,12 @@ def _read(run: RunContext, snapshots: opening.Snapshots, report: Report) -> None
     if run.keyed:
         made: list[Extracted] = list(extract_keyed(run, snapshots).values())
     else:
-        with _threads(run.settings.source_threads) as threads:
+        with threads(run.settings.source_threads, run.stopping) as pool:
             futures = [
-                submitted(threads, extract, run=run, source=name, snapshots=snapshots)
+                pool.submit(extract, run=run, source=name, snapshots=snapshots)
                 for name in snapshots.connectors
             ]
-            made = _results(futures)
+            made = results(futures)
     for extracted in made:
         name = extracted.source
         report.rows.update(extracted.counts)
@@ -214,20 +208,10 @@ def _linked(run: RunContext, report: Report) -> None:
     for name, ended in linking.load_lookups(run).items():
         report.rows[name] += ended
     linked = [entry.name for entry in run.plan.placed if entry.links]
-    with _threads(run.settings.load_threads) as threads:
-        futures = [submitted(threads, link, run=run, dataset=name) for name in linked]
-        for name, ended in zip(linked, _results(futures), strict=True):
+    with threads(run.settings.load_threads, run.stopping) as pool:
+        futures = [pool.submit(link, run=run, dataset=name) for name in linked]
+        for name, ended in zip(linked, results(futures), strict=True):
             report.rows[name] += ended
-
-
-def groups_of(run: RunContext) -> list[Group]:
-    """The run's buckets in groups: one task's work each, at least one a thread."""
-    buckets = run.scope_buckets
-    users = run.stage.reader("rows", run.plan.anchor.name).total_rows
-    number = max(run.settings.load_threads, -(-users // _GROUP_USERS))
-    number = min(number, len(buckets))
-    bounds = [len(buckets) * i // number for i in range(number + 1)] if number else []
-    return [buckets[first:last] for first, last in pairwise(bounds)]
 
 
 def _planned(run: RunContext, groups: list[Group], diffs: int, report: Report) -> None:
@@ -251,39 +235,6 @@ def _checked(run: RunContext, groups: list[Group], report: Report) -> None:
     report.checked, report.findings = checked.documents, dict(checked.findings)
     if checked.findings:
         raise NotLoaded(dict(checked.findings))
-
-
-def of_groups(
-    run: RunContext, task: QuietTask[..., Any], groups: list[Group], **more: Any
-) -> list[Any]:
-    """What a task makes of each group of buckets, side by side."""
-    with _threads(run.settings.load_threads) as threads:
-        futures = [
-            submitted(
-                threads, task, run=run, group=place, buckets=group, named=_named(group), **more
-            )
-            for place, group in enumerate(groups)
-        ]
-        return _results(futures)
-
-
-def _named(group: Group) -> str:
-    return f"{group[0]}-{group[-1]}" if len(group) > 1 else str(group[0])
-
-
-def total(groups: list[Group]) -> int:
-    """How many buckets some groups have."""
-    return sum(map(len, groups))
-
-
-def _threads(number: int) -> ThreadPoolTaskRunner[Any]:
-    return ThreadPoolTaskRunner(max_workers=number)
-
-
-def _results(futures: Sequence[PrefectFuture[Any]]) -> list[Any]:
-    """The results of all futures, once all are done: an error never leaves others at work."""
-    wait(list(futures))
-    return [future.result() for future in futures]
 
 
 @contextmanager

@@ -61,6 +61,7 @@ def plan_buckets(
                 planned.counts += found.counts
                 wanted = found.updated[: max(0, diffs - len(planned.diffs))]
                 planned.diffs += [diff for diff in _diffs(run, documents, wanted) if diff]
+                run.go_on()
                 done += 1
                 progress(done)
     return planned

@@ -1,27 +1,31 @@
-"""Tasks whose parameters Prefect does not look into.
+"""Tasks into which Prefect does not look, and threads for them.
 
-It looks for results of other tasks, in the whole plan of a pipeline: 0.1 s a task.
+Of what a task gets: Prefect would look for results of other tasks in the whole plan of a pipeline,
+for 0.1 s a task. Of errors that none of ours foresaw: their texts may hold values of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.annotations import quote
 
-from core.errors import TargetUnavailable
+from core.errors import PrefetchError, TargetUnavailable, Unexpected
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class QuietTask(Task[P, R]):
-    """A task that gets what it is called with unseen."""
+    """A task that gets unseen what it is called with."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result for some parameters."""
@@ -32,7 +36,7 @@ def quiet(name: str) -> Callable[[Callable[P, R]], QuietTask[P, R]]:
     """Makes a function a task whose runs have this name."""
 
     def made(function: Callable[P, R]) -> QuietTask[P, R]:
-        return QuietTask(function, task_run_name=name, cache_policy=NO_CACHE)
+        return QuietTask(_foreseen(function), task_run_name=name, cache_policy=NO_CACHE)
 
     return made
 
@@ -42,7 +46,7 @@ def patient(name: str) -> Callable[[Callable[P, R]], QuietTask[P, R]]:
 
     def made(function: Callable[P, R]) -> QuietTask[P, R]:
         return QuietTask(
-            function,
+            _foreseen(function),
             task_run_name=name,
             cache_policy=NO_CACHE,
             retries=3,
@@ -54,11 +58,50 @@ def patient(name: str) -> Callable[[Callable[P, R]], QuietTask[P, R]]:
     return made
 
 
-def submitted(
-    threads: ThreadPoolTaskRunner[Any], task: QuietTask[..., R], **given: Any
-) -> PrefectFuture[R]:
-    """A task at work in one of some threads."""
-    return threads.submit(task, _quoted(given))
+class Threads:
+    """Some threads for tasks."""
+
+    def __init__(self, runner: ThreadPoolTaskRunner[Any]) -> None:
+        self._runner = runner
+
+    def submit(self, task: QuietTask[..., R], **given: Any) -> PrefectFuture[R]:
+        """A task at work in one of the threads."""
+        return self._runner.submit(task, _quoted(given))
+
+
+@contextmanager
+def threads(number: int, stopping: Event) -> Iterator[Threads]:
+    """Some threads for tasks; their end is waited for.
+
+    Args:
+        stopping: set where the wait is cut short from outside, as a thread can't be.
+    """
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=number)
+    with runner:
+        try:
+            yield Threads(runner)
+        except BaseException:
+            stopping.set()
+            raise
+
+
+def results(futures: Sequence[PrefectFuture[R]]) -> list[R]:
+    """The results of all futures, once all are done: an error never leaves others at work."""
+    wait(list(futures))
+    return [future.result() for future in futures]
+
+
+def _foreseen(function: Callable[P, R]) -> Callable[P, R]:
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PrefetchError:
+            raise
+        except Exception as error:
+            raise Unexpected.of(error) from None
+
+    return called
 
 
 def _quoted(given: dict[str, Any]) -> dict[str, Any]:

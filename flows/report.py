@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.document import Stale
-from core.errors import PrefetchError
+from core.errors import PrefetchError, Stopped, Unexpected
 from core.plan import Plan
 from core.quarantine import Quarantine
 from core.records import LoadCounts, RowCounts, SourceRead
@@ -85,8 +85,7 @@ class Report:
         self.status = "planned" if only_planned else "success"
         if error is not None:
             self.status = "failed"
-            is_ours = isinstance(error, PrefetchError)
-            self.error = str(error) if is_ours else f"unexpected {type(error).__name__}"
+            self.error = str(_told(error))
 
     @property
     def users(self) -> int:
@@ -168,6 +167,12 @@ class Report:
             "indexed": None if self.indexed is None else self.indexed.documents,
             "error": self.error,
         }
+
+
+def _told(error: BaseException) -> PrefetchError:
+    if isinstance(error, PrefetchError):
+        return error
+    return Unexpected.of(error) if isinstance(error, Exception) else Stopped()
 
 
 def _rows(ended: RowCounts) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import polars as pl
 
 from core.document import Stale
-from core.errors import ConfigError
+from core.errors import ConfigError, Stopped
 from core.plan import Plan
 from core.records import RowCounts
 from core.settings import Settings
@@ -52,7 +53,8 @@ class RunContext:
     rows of its users were read. ``stale`` are the sources carried forward, with the time
     of their values. ``rewrite`` are users to write whatever their digest says.
     ``lookups`` are filled once the reference datasets are staged. ``replayed`` tells what became
-    of the rows of a quarantine, where the run is about these.
+    of the rows of a quarantine, where the run is about these. ``stopping`` is set when somebody
+    cancels the run.
     """
 
     plan: Plan
@@ -68,6 +70,16 @@ class RunContext:
     rewrite: frozenset[str] = frozenset()
     lookups: dict[str, pl.DataFrame] = field(default_factory=dict)
     replayed: Replayed | None = None
+    stopping: Event = field(default_factory=Event)
+
+    def go_on(self) -> None:
+        """Does nothing while nobody has cancelled the run; asked between two pieces of work.
+
+        Raises:
+            Stopped: somebody has.
+        """
+        if self.stopping.is_set():
+            raise Stopped
 
     @property
     def redis_url(self) -> str:

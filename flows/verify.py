@@ -12,8 +12,9 @@ from core.errors import Corrupt
 from core.selection import Selection
 from core.settings import Settings
 from flows.ending import ended
+from flows.groups import groups_of, of_groups, total
 from flows.indexing import index_anew, not_indexed
-from flows.pipeline import carry_out, groups_of, of_groups, staged, step, total
+from flows.pipeline import carry_out, staged, step
 from flows.progress import Progress
 from flows.report import Report
 from flows.request import Request

@@ -84,6 +84,7 @@ def verify_buckets(
                 for user, reason in loaded.quarantined.items():
                     verified.corrupt[user] = [reason]
                 verified += _leavers(run, documents.bucket, epoch)
+                run.go_on()
                 done += 1
                 progress(done)
     return verified

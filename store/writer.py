@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -58,6 +58,7 @@ class BucketWriter:
 
     Args:
         run_id: the server process that preflight met; another one is refused.
+        go_on: asked before every batch; raises where this writer is to stop.
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class BucketWriter:
         run_id: str | None = None,
         timeouts: Timeouts = Timeouts(),
         limits: Limits = Limits(),
+        go_on: Callable[[], None] = lambda: None,
     ) -> None:
-        self._keys, self._limits = keys, limits
+        self._keys, self._limits, self._go_on = keys, limits, go_on
         primary = Primary(url, timeouts, run_id)
         self._control = primary.wire()
         self._looking = primary.wire()
@@ -138,6 +140,7 @@ class BucketWriter:
     def _write(self, lanes: Lanes, planner: Planner, writes: Iterator[Write]) -> None:
         limits = self._limits
         for batch in batches(writes, limits.batch_documents, limits.batch_bytes):
+            self._go_on()
             lanes.write(batch)
         lanes.finish()
         if planner.highest > planner.sealer.epoch:
