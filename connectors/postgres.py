@@ -30,7 +30,7 @@ from connectors.postgres_columns import TYPES_SQL, PgType, resolve
 from connectors.postgres_errors import connect_error, statement_error
 from connectors.postgres_filters import folding_probe, where
 from connectors.postgres_statement import Statement, statement
-from connectors.relations import find_places, named, relation_sql, table_sql
+from connectors.relations import find_places, relation_sql, table_sql, unknown_table
 from core.errors import SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
 from core.records import EMPTY, Consistency, Query
@@ -226,7 +226,8 @@ class PostgresConnector:
         table = table_sql(query, self._source.db_schema, self._quote)
         row = connection.execute("SELECT to_regclass(%s)::oid", (table,)).fetchone()
         if row is None or row[0] is None:
-            raise SourceDrift(self._name, f"there is no {named(query)}", query.dataset)
+            problem = unknown_table(query, self._source.db_schema)
+            raise SourceDrift(self._name, problem, query.dataset)
         return [name for (name,) in connection.execute(COLUMNS, (row[0],))]
 
     def _open_connection(self) -> psycopg.Connection[Any]:

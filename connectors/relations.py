@@ -57,6 +57,14 @@ def find_places(source: str, query: Query, available: Collection[str]) -> Places
     return Places(tuple(columns), array)
 
 
+def unknown_table(query: Query, schema: str | None) -> str:
+    """What to tell of a table that is not there."""
+    if "." in query.relation:
+        return f"there is no {named(query)}"
+    where = f"in schema {schema}" if schema else "in the default schema; `schema` names another"
+    return f"there is no {named(query)} {where}"
+
+
 def named(query: Query) -> str:
     """What the query reads, as messages name it."""
     return "the query" if query.text else f"table {query.relation}"

@@ -29,7 +29,7 @@ from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from connectors import mysql_filters, sqlite_filters
 from connectors.filter_values import shape
-from connectors.relations import Places, find_places, named, relation_sql
+from connectors.relations import Places, find_places, relation_sql, unknown_table
 from connectors.sql_errors import meaning
 from connectors.sql_filters import Filterable, where
 from connectors.sql_frames import as_text, rows_frame
@@ -241,7 +241,7 @@ class RowsConnector:
         try:
             columns = sa.inspect(connection).get_columns(table, schema or self._source.db_schema)
         except NoSuchTableError:
-            problem = f"there is no {named(query)}"
+            problem = unknown_table(query, self._source.db_schema)
             raise SourceDrift(self._name, problem, query.dataset) from None
         return {
             column["name"]: sql_column(column["type"], is_mysql=self._is_mysql)

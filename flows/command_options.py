@@ -25,6 +25,7 @@ CONFIG = click.option(
     type=click.Path(path_type=Path),
     required=True,
     envvar="PREFETCH_CONFIG",
+    show_envvar=True,
     help="The pipeline file.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")

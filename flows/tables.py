@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.console import Console
@@ -97,5 +98,14 @@ def _table(console: Console, title: str, head: tuple[str, ...], rows: list[Any])
     for column in head:
         table.add_column(column, justify="left" if column == head[0] else "right")
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        table.add_row(*map(_cell, row))
     console.print(table)
+
+
+def _cell(value: Any) -> str:
+    """A number with its thousands apart, a text as it is, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return json.dumps(value, ensure_ascii=False)

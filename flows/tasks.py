@@ -136,7 +136,9 @@ def load(
     counts, unwritten = loading.load_buckets(
         run, group, buckets, lambda done: progress.tell(group, done)
     )
-    get_run_logger().info("buckets %s: %s", named, counts)
+    told = ("created", "updated", "unchanged", "superseded", "held")
+    done = ", ".join(f"{getattr(counts, name)} {name}" for name in told)
+    get_run_logger().info("buckets %s: %s", named, done)
     return counts, unwritten
 
 
