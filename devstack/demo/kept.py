@@ -49,6 +49,7 @@ def keep_up(screen: Screen, urls: Urls, environ: Mapping[str, str]) -> None:
         "prefetch show 10000007",
         "prefetch backfill --user 10000007",
         "prefect deployment run nightly/nightly --watch",
+        "make app            # an example of an app on these profiles",
         "make demo-down      # ends all of it and removes the data",
     ):
         screen.line(f"  {command}", "bold")

@@ -40,7 +40,8 @@ def fields_of(user: int, name: str, email: str, *, locked: bool = False) -> dict
         "roles": ["customer"],
         "permissions": ["accounts.read", "payments.create"],
         "features": [],
-        "wish_list": [{"title": "a piano", "category": "leisure"}],
+        "wish_list": [{"title": "a piano", "category": "leisure", "price": "1200.00"}],
+        "preferences": {"topics": ["offers"]},
     }
 
 
