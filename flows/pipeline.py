@@ -96,12 +96,12 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
             _checked(run, groups, report)
         with step(report, "sweep"):
             report.swept = sweep(run)
-        tell_lineage(run.plan, report)
-        if request.selection.everyone:
-            watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
         if report.complete and run.plan.pipeline.index is not None:
             with step(report, "index"):
                 report.indexed = index(run)
+        tell_lineage(run.plan, report)
+        if request.selection.everyone:
+            watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
 
 
 @contextmanager
