@@ -35,3 +35,8 @@ demo-down: install
 # An example app on what KEEP=1 has left; Ctrl-C ends it.
 app: install
 	@$(BIN)/python -m examples.bank_app $(if $(PORT),--port $(PORT))
+
+# The pictures in docs/images, from a browser on the UI of a demo.
+screenshots: install
+	$(BIN)/python -m devstack.demo --users $(or $(USERS),50000) --keep
+	$(BIN)/python tests/browser/screenshots.py; $(BIN)/python -m devstack.demo down

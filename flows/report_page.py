@@ -15,7 +15,7 @@ _FIGURES = {
     "unchanged": "unchanged",
     "removed": "removed",
     "held": "held",
-    "checked": "documents checked",
+    "checked": "checked",
 }
 _PLANNED = {
     **{name: f"would be {name}" for name in ("created", "updated")},
