@@ -1,4 +1,4 @@
-"""The progress of a load: an artifact in the Prefect UI, and told to who listens."""
+"""How far a run is with its buckets: an artifact in the Prefect UI, and told to who listens."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _STEP = 5.0
 
 
 class Progress:
-    """The share of buckets that are loaded, as a progress artifact; few updates, any thread.
+    """The share of buckets that are done, as a progress artifact; few updates, any thread.
 
-    What is done at one blow has none: making it would take longer.
+    To be made by the flow itself, as the artifact is the run's and not one task's. What is done at
+    one blow has none: making it would take longer.
     """
 
     def __init__(self, buckets: int) -> None:
@@ -24,7 +25,7 @@ class Progress:
         self._done: dict[int, int] = {}
         self._told = 0.0
         self._lock = Lock()
-        self._artifact: UUID | None = None
+        self._artifact = _artifact() if buckets > 1 else None
 
     def tell(self, group: int, done: int) -> None:
         """Tells how many buckets of a group are done."""
@@ -35,12 +36,11 @@ class Progress:
             if percent - self._told < _STEP and percent < 100:
                 return
             self._told = percent
-            self._show(round(percent, 1))
+            if self._artifact is not None:
+                update_progress_artifact(artifact_id=self._artifact, progress=round(percent, 1))
 
-    def _show(self, percent: float) -> None:
-        if self._artifact is not None:
-            update_progress_artifact(artifact_id=self._artifact, progress=percent)
-        elif percent < 100:
-            made = create_progress_artifact(progress=percent, description="buckets loaded")
-            assert isinstance(made, UUID)
-            self._artifact = made
+
+def _artifact() -> UUID:
+    made = create_progress_artifact(progress=0.0, description="buckets done")
+    assert isinstance(made, UUID)
+    return made

@@ -59,10 +59,9 @@ def _pages(url: str) -> dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]:
     told: dict[str, Any] = events(url, "prefect.asset.materialization")[-1]
     backfill = ask(url, "/deployments/name/backfill/backfill")
     return {
-        "runs": ("/runs", (first["name"], "Completed"), (1280, 1150)),
         "run": (f"/runs/flow-run/{first['id']}", (first["name"], "Finished"), (1280, 1000)),
         "report": (f"/artifacts/artifact/{report['id']}", ("Sources", "Rows"), (1400, 1100)),
-        "form": (
+        "backfill-form": (
             f"/deployments/deployment/{backfill['id']}/run",
             ("Which users: say it in one way.",),
             (1280, 1100),

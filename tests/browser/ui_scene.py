@@ -35,7 +35,8 @@ class Scene:
     """What happened, and where to look at it.
 
     ``first``, ``held`` and ``repaired`` are the outputs of the runs; ``halfway`` what the page of
-    the first run showed while it was loading, and ``progress`` what the API said then.
+    the first run's progress showed while it was loading, and ``progress`` what the API said before
+    and after: an update may have been under way.
     """
 
     url: str
@@ -46,7 +47,7 @@ class Scene:
     held: dict[str, Any]
     repaired: dict[str, Any]
     halfway: str
-    progress: float
+    progress: tuple[float, float]
 
     def run_named(self, name: str) -> dict[str, Any]:
         """The flow run whose name begins so."""
@@ -129,7 +130,7 @@ def scene_of(
 
 def _stopped_halfway(
     process: subprocess.Popen[bytes], url: str, browser: Browser
-) -> tuple[float, str]:
+) -> tuple[tuple[float, float], str]:
     """Stops a run in mid-load; gives its progress and the page of it, and lets it go on."""
     deadline = time.monotonic() + PATIENCE_S
     found: list[dict[str, Any]] = []
@@ -142,7 +143,8 @@ def _stopped_halfway(
         progress = ask(url, f"/artifacts/{found[0]['id']}")
         browser.open(f"/runs/flow-run/{progress['flow_run_id']}", "Running")
         page = f"/artifacts/artifact/{progress['id']}"
-        return float(progress["data"]), browser.open(page, "buckets loaded", "Progress: ")
+        text = browser.open(page, "buckets done", "Progress: ")
+        return (progress["data"], ask(url, f"/artifacts/{progress['id']}")["data"]), text
     finally:
         process.send_signal(signal.SIGCONT)
 
