@@ -217,7 +217,7 @@ def test_a_user_who_can_not_be_written_is_listed_apart(bank: SmallBank) -> None:
 
 
 def test_few_are_kept_for_a_while(bank: SmallBank) -> None:
-    once = {"PREFETCH_QUARANTINE_ROWS": "1", "PREFETCH_QUARANTINE_DAYS": "0.00001"}
+    once = {"PREFETCH_QUARANTINE_ROWS": "1", "PREFETCH_QUARANTINE_DAYS": "1e-9"}
     first = bank.run(environ=once)
     (path,) = _files(bank.folder)
     head, rows = _read(path)
