@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test check up down demo demo-down app
+.PHONY: install test check up down demo demo-down app bench-read bench-read-full
 
 install: $(VENV)/installed
 
@@ -35,6 +35,13 @@ demo-down: install
 # An example app on what KEEP=1 has left; Ctrl-C ends it.
 app: install
 	@$(BIN)/python -m examples.bank_app $(if $(PORT),--port $(PORT))
+
+# How long reading takes, with 200,000 profiles (USERS=…) or also with a million: quiet machine!
+bench-read: install
+	$(BIN)/python -m benchmarks.read --users $(or $(USERS),200000)
+
+bench-read-full: bench-read
+	$(BIN)/python -m benchmarks.read --users 1000000 --out benchmarks/results/read-1000000.json
 
 # The pictures in docs/images, from a browser on the UI of a demo.
 screenshots: install

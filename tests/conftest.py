@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack import DATABASES, Stack
+from devstack import DATABASES, PrefectServer, Stack
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +34,12 @@ def mariadb_url(stack: Stack) -> str:
 @pytest.fixture(scope="session")
 def redis_url(stack: Stack) -> str:
     return stack.urls["redis"]
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with PrefectServer(tmp_path_factory.mktemp("prefect")).start() as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -13,19 +13,13 @@ import pytest
 import sqlalchemy as sa
 from loader import load_mongo, load_sql
 
-from devstack import PrefectServer, RedisServer, Stack
+from devstack import RedisServer, Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = {
     "berka": ("BERKA_CORE_URL", "BERKA_LENDING_URL", "BERKA_ENGAGEMENT_URL"),
     "sample_analytics": ("SAMPLE_CORE_URL", "SAMPLE_LOYALTY_URL", "SAMPLE_ENGAGEMENT_URL"),
 }
-
-
-@pytest.fixture(scope="session")
-def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with PrefectServer(tmp_path_factory.mktemp("prefect")).start() as server:
-        yield server.url
 
 
 def make_bank(stack: Stack, name: str, database: str) -> dict[str, str]:

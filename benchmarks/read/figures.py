@@ -1,0 +1,111 @@
+"""Notes of requests as figures: percentiles in milliseconds, rates, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.read.client import ANSWERED, FAILED, UNANSWERED, WRONG
+from benchmarks.read.clients import Asked, Clients, Notes
+
+PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0, "p99_9_ms": 99.9}
+LIMIT_MS = 1.0
+FIRST_RATE, LOW_RATE, STEP, TRIES = 250.0, 25.0, 1.5, 2
+KEPT_UP = 0.95
+"""Share of the requests that must be answered for a rate to count as held."""
+
+Figures = dict[str, Any]
+Span = tuple[int, int]
+
+
+def rows(asked: Sequence[Asked], state: str, span: Span | None = None) -> Iterator[Figures]:
+    """The figures of every question that these jobs asked, of one subject.
+
+    Args:
+        asked: jobs with the same rates and connections.
+        state: what went on meanwhile.
+        span: only requests that were due in this time.
+    """
+    job = asked[0].job
+    for question in job.questions:
+        notes = np.concatenate([each.of(question) for each in asked])
+        if span is not None:
+            notes = notes[(notes[:, 1] >= span[0]) & (notes[:, 1] < span[1])]
+        yield {
+            "subject": job.subject,
+            "question": question,
+            "state": state,
+            "connections": job.connections,
+            "rate": job.rates[question],
+            "mixed": len(job.questions) > 1,
+            **figures_of(notes),
+        }
+
+
+def figures_of(notes: Notes) -> Figures:
+    """Percentiles from due to done and from sent to done, how late it was sent, and outcomes."""
+    if not len(notes):
+        return {"requests": 0}
+    due, sent, done, outcome = notes[:, 1], notes[:, 2], notes[:, 3], notes[:, 4]
+    seconds = max((done.max() - due.min()) / 1e9, 1e-9)
+    return {
+        "requests": len(notes),
+        "answered_per_s": round(float((outcome == ANSWERED).sum() / seconds), 1),
+        **_percentiles(done - due),
+        "sent_to_done": _percentiles(done - sent),
+        "sent_late_p99_ms": _percentiles(sent - due)["p99_ms"],
+        "wrong": int((outcome == WRONG).sum()),
+        "failed": int((outcome == FAILED).sum()),
+        "unanswered": int((outcome == UNANSWERED).sum()),
+    }
+
+
+def _percentiles(nanoseconds: Notes) -> dict[str, float]:
+    found = np.percentile(nanoseconds / 1e6, list(PERCENTILES.values()), method="higher")
+    return {name: round(float(value), 3) for name, value in zip(PERCENTILES, found, strict=True)}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One question to one subject, at changing rates."""
+
+    client: Clients
+    subject: str
+    question: str
+    connections: int
+    seconds: float
+
+    def highest_rate(self, steps: int) -> float:
+        """The highest rate whose p99 stays below a millisecond; 0 for none.
+
+        Each rate is half as much again as the last. Of two tries the better one counts: on a
+        machine with other work one stop of a few milliseconds would decide.
+        """
+        if not self._holds(FIRST_RATE):
+            return LOW_RATE if self._holds(LOW_RATE) else 0.0
+        rate = FIRST_RATE
+        for _ in range(steps):
+            if not self._holds(rate * STEP):
+                break
+            rate *= STEP
+        return round(rate)
+
+    def throughput(self) -> float:
+        """Answers per second where each connection asks as soon as it has its answer."""
+        asked = self._ask(0.0)
+        answered: float = round(len(asked) / ((asked[:, 3].max() - asked[:, 2].min()) / 1e9))
+        return answered
+
+    def _holds(self, rate: float) -> bool:
+        return any(self._held(figures_of(self._ask(rate)), rate) for _ in range(TRIES))
+
+    def _held(self, found: Figures, rate: float) -> bool:
+        answered = found["answered_per_s"] >= KEPT_UP * rate
+        return bool(answered and found["p99_ms"] < LIMIT_MS)
+
+    def _ask(self, rate: float) -> Notes:
+        job = self.client.ask(self.subject, {self.question: rate}, self.connections, self.seconds)
+        return job.of(self.question)

@@ -1,0 +1,228 @@
+"""The order of the bench: load, fill the peers, then measure idle, loading, and rebuilding."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import bcrypt
+
+from benchmarks.read.choosing import chosen
+from benchmarks.read.clients import Asked, Clients, clients
+from benchmarks.read.figures import Asking, Figures, rows
+from benchmarks.read.ground import Ground
+from benchmarks.read.peers import fill_mongodb, fill_postgresql
+from benchmarks.read.questions import QUESTIONS
+from benchmarks.read.server_side import (
+    Work,
+    Writes,
+    forget_latencies,
+    index_sizes,
+    latencies,
+    used_memory,
+)
+from store.client import Client, client_of
+from store.passwords import Passwords
+from store.reader import Reader, reading_of
+
+REDIS, PEERS = "redis", ("postgresql", "mongodb")
+SUBJECTS = (REDIS, *PEERS)
+SETTLE_S = 1.0
+BCRYPT_COST = 12
+HASHES = 3
+REBUILDS = 5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        rate: requests per second of each of the four questions, all four at once.
+        connections: of the mixed questions and of the search for the highest rate.
+        sweep: numbers of connections that a profile by id is asked over, at four times the rate.
+        seconds: of each idle measurement; the others last as long as what goes on meanwhile.
+        step_s: of one rate on the way to the highest one.
+        steps: at most so many on that way, each half as much again.
+        turn_s: of one job while something goes on.
+    """
+
+    rate: float = 100.0
+    connections: int = 4
+    sweep: tuple[int, ...] = (1, 4, 16, 64)
+    seconds: float = 15.0
+    step_s: float = 1.5
+    steps: int = 12
+    turn_s: float = 2.0
+
+    @property
+    def mix(self) -> dict[str, float]:
+        """The four questions at once."""
+        return dict.fromkeys(QUESTIONS, self.rate)
+
+
+class Play:
+    """Measures one thing after the other."""
+
+    def __init__(self, ground: Ground, plan: Plan, say: Say) -> None:
+        self._ground, self._plan, self._say = ground, plan, say
+        self._found: dict[str, Any] = {"measured": [], "server": {}, "cores": {}}
+
+    def show(self) -> dict[str, Any]:
+        """All of it; takes some minutes. Gives what it found."""
+        ground, url = self._ground, self._ground.stack.urls["redis"]
+        reading = reading_of(ground.config)
+        with client_of(url) as redis:
+            empty = used_memory(redis)
+            self._say("loading it for the first time")
+            self._found["first_run"] = _told(ground.load_all())
+            full = used_memory(redis)
+            urls = {REDIS: url, **self._peers(redis, reading.index_prefix)}
+            with Reader(url, reading) as reader:
+                sample = chosen(redis, reader, reading, urls["postgresql"])
+            sample.save(ground.folder / "sample.json")
+            with clients(ground.folder, ground.folder / "sample.json", urls) as client:
+                client.config = ground.config
+                self._idle(client, redis)
+                self._loading(client, redis)
+                self._rebuilding(client, redis)
+            self._found["memory"] = self._memory(redis, reading.index_name, empty, full)
+        self._found["hash_ms"] = hashes()
+        return self._found
+
+    def _peers(self, redis: Client, prefix: str) -> dict[str, str]:
+        self._say("filling PostgreSQL and MongoDB with the same")
+        stack = self._ground.stack
+        fill_mongodb(stack.urls["mongodb"], redis, prefix)
+        postgresql = fill_postgresql(stack.urls["postgres"], self._ground.book)
+        return {"postgresql": postgresql, "mongodb": stack.urls["mongodb"]}
+
+    def _idle(self, client: Clients, redis: Client) -> None:
+        plan, found = self._plan, self._found
+        for subject in SUBJECTS:
+            self._say(f"asking {subject}, with nothing else going on")
+            work = self._begin(redis)
+            asked = client.ask(subject, plan.mix, plan.connections, plan.seconds)
+            self._end(redis, work, subject, "idle", [asked])
+            found["measured"] += rows([asked], "idle")
+            for number in plan.sweep:
+                one = client.ask(subject, {"id": plan.rate * 4}, number, plan.step_s * 2)
+                found["measured"] += rows([one], "idle")
+            self._say(f"looking for the highest rates of {subject}")
+            for question in QUESTIONS:
+                asking = Asking(client, subject, question, plan.connections, plan.step_s)
+                held = found.setdefault("holds_1_ms", {}).setdefault(subject, {})
+                held[question] = asking.highest_rate(plan.steps)
+                most = found.setdefault("most_per_s", {}).setdefault(subject, {})
+                most[question] = asking.throughput()
+
+    def _loading(self, client: Clients, redis: Client) -> None:
+        for subjects in ((REDIS,), PEERS):
+            self._say(f"asking {' and '.join(subjects)} while prefetch run writes all anew")
+            self._ground.version += 1
+            client.config = self._ground.config
+            jobs, turns = self._jobs(client, subjects)
+            work = self._begin(redis)
+            with client_of(self._ground.stack.urls["redis"]) as watcher, Writes(watcher) as writes:
+                started = time.monotonic_ns()
+                report = self._ground.load_all(meanwhile=partial(next, turns))
+                run = (started, time.monotonic_ns())
+            self._found.setdefault("runs", []).append(_told(report))
+            for subject in subjects:
+                asked = jobs[subject]
+                self._found["measured"] += rows(asked, "run", run)
+                self._found["measured"] += rows(asked, "loading", writes.span)
+                self._end(redis, work, subject, "loading", asked)
+
+    def _rebuilding(self, client: Clients, redis: Client) -> None:
+        self._say("asking redis while the search index is rebuilt")
+        jobs, turns = self._jobs(client, (REDIS,))
+        work, seconds = self._begin(redis), 0.0
+        started = time.monotonic_ns()
+        for _ in range(REBUILDS):
+            seconds += self._rebuilt(turns)
+            if seconds >= self._plan.seconds:
+                break
+        span = (started, time.monotonic_ns())
+        self._found["measured"] += rows(jobs[REDIS], "rebuilding", span)
+        self._end(redis, work, REDIS, "rebuilding", jobs[REDIS])
+
+    def _rebuilt(self, turns: Iterator[None]) -> float:
+        told = self._ground.prefetch("index", "rebuild", "--json", meanwhile=partial(next, turns))
+        return float(told["process_seconds"])
+
+    def _jobs(
+        self, client: Clients, subjects: tuple[str, ...]
+    ) -> tuple[dict[str, list[Asked]], Iterator[None]]:
+        """Jobs of the mixed questions, subject after subject, as often as asked for."""
+        done: dict[str, list[Asked]] = {subject: [] for subject in subjects}
+        plan = self._plan
+
+        def turns() -> Iterator[None]:
+            while True:
+                for subject in subjects:
+                    asked = client.ask(subject, plan.mix, plan.connections, plan.turn_s)
+                    done[subject].append(asked)
+                    yield
+
+        return done, turns()
+
+    def _begin(self, redis: Client) -> Work:
+        forget_latencies(redis)
+        return Work({"redis": redis.info("server")["process_id"]})
+
+    def _end(self, redis: Client, work: Work, subject: str, state: str, asked: list[Asked]) -> None:
+        seconds = sum(each.job.seconds for each in asked)
+        client = round(sum(each.cpu_s for each in asked) / seconds, 2)
+        self._found["cores"].setdefault(state, {})[subject] = {**work.cores(), "client": client}
+        if subject == REDIS:
+            self._found["server"][state] = latencies(redis)
+
+    def _memory(self, redis: Client, index: str, empty: int, full: int) -> dict[str, Any]:
+        sizes = index_sizes(redis, index)
+        profiles = int(sizes["documents"])
+        self._ground.prefetch("index", "drop", "--yes")
+        time.sleep(SETTLE_S)
+        bare = used_memory(redis)
+        return {
+            "profiles": profiles,
+            "bytes_per_profile": round((bare - empty) / profiles),
+            "bytes_per_profile_with_index": round((full - empty) / profiles),
+            "used_memory_mb": round(full / 1e6, 1),
+            "ft_info": sizes,
+        }
+
+
+def hashes() -> dict[str, float]:
+    """What comparing one password costs, in milliseconds (median), by scheme."""
+    known = bcrypt.hashpw(b"benchmark", bcrypt.gensalt(BCRYPT_COST)).decode()
+    passwords = Passwords()
+    return {
+        "argon2id (argon2-cffi's own cost)": _median_ms(lambda: passwords.compare(b"other", None)),
+        f"bcrypt (cost {BCRYPT_COST})": _median_ms(lambda: passwords.compare(b"other", known)),
+    }
+
+
+def _median_ms(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(HASHES):
+        started = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - started) * 1000)
+    return round(statistics.median(times), 1)
+
+
+def _told(report: dict[str, Any]) -> Figures:
+    wanted = ("status", "users", "created", "updated", "bytes_written", "seconds", "steps")
+    return {name: report[name] for name in (*wanted, "process_seconds")}
+
+
+def wrong_answers(found: dict[str, Any]) -> int:
+    """How many answers were not the ones expected."""
+    return sum(row.get("wrong", 0) for row in found["measured"])
