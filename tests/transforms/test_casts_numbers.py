@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import polars as pl
@@ -230,8 +230,9 @@ def test_decimal_text_against_python(texts: list[str], scale: int) -> None:
         if exact is None:
             assert found == NOT_DECIMAL
         elif isinstance(found, Bad):
-            held = exact.scaleb(scale) if exact else exact
-            cut = held != held.to_integral_value()
+            with localcontext(prec=200):  # the default would round what is tested
+                held = exact.scaleb(scale) if exact else exact
+                cut = held != held.to_integral_value()
             assert cut or abs(exact) >= Decimal(10) ** (38 - scale)
         else:
             assert found == exact
