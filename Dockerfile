@@ -11,7 +11,7 @@ RUN useradd --uid 10001 --create-home prefetch \
 
 WORKDIR /app
 
-COPY pyproject.toml constraints.txt README.md LICENSE prefect.yaml ./
+COPY pyproject.toml constraints.txt README.md LICENSE prefect.yaml automations.yaml ./
 COPY core core
 COPY connectors connectors
 COPY transforms transforms

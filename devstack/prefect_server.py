@@ -44,6 +44,7 @@ class PrefectServer(Server):
             # Both: `--port` alone leaves the UI calling port 4200.
             "PREFECT_SERVER_API_PORT": str(self.port),
             "PREFECT_SERVER_UI_API_URL": self.url,
+            "PREFECT_UI_URL": self.url.removesuffix("/api"),  # in the links of alerts
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             # One write per task run would cost 40 ms each.

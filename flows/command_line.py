@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from flows import (
+    automation_commands,
     forget_commands,
     index_commands,
     look_commands,
@@ -39,6 +40,7 @@ for command in (
     look_commands.show,
     index_commands.index,
     index_commands.search,
+    automation_commands.automations,
 ):
     main.add_command(command)
 

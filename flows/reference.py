@@ -16,10 +16,12 @@ from pydantic.fields import FieldInfo
 from core.pipeline import Pipeline
 from core.settings import Settings
 from core.values import KINDS
+from flows.reference_examples import Examples, examples, snippets
 
 Schema = dict[str, Any]
 
 DOCS = Path(__file__).parent.parent / "docs"
+INTRODUCTION = DOCS / "pipeline-file.intro.md"
 
 _KINDS = [kind for kind in KINDS if kind != "array"]
 _TYPE: Schema = {"type": "string", "enum": [*_KINDS, *(f"{kind}[]" for kind in _KINDS)]}
@@ -100,28 +102,37 @@ def pipeline_file() -> str:
     """docs/pipeline-file.md: the introduction, then every key of every entry."""
     whole = schema()
     definitions = whole["$defs"]
+    told = examples_of_keys()
     lines = [
-        (DOCS / "pipeline-file.intro.md").read_text(encoding="utf-8").rstrip(),
+        INTRODUCTION.read_text(encoding="utf-8").rstrip(),
         *("", "## Every key", "", "Written from the code by `python -m flows.reference`."),
-        *("", "### The file", "", *_keys(whole, definitions)),
+        *("", "### The file", "", *_keys("", whole, definitions, told)),
     ]
     for name, title in _TITLES.items():
         entry = definitions[name]
         lines += ["", f"### {title}", "", entry["description"], ""]
         if name in _SHORT:
             lines += [f"A plain text in its place is short for `{_SHORT[name][0]}`.", ""]
-        lines += _keys(entry, definitions)
+        lines += _keys(name, entry, definitions, told)
     return "\n".join(lines) + "\n"
 
 
-def _keys(entry: Schema, definitions: Schema) -> Iterator[str]:
+def examples_of_keys() -> Examples:
+    """An example of each key, from the introduction's snippets and the examples' files."""
+    files = sorted((DOCS.parent / "examples").glob("*/pipeline.yaml"))
+    texts = [*snippets(INTRODUCTION), *(file.read_text(encoding="utf-8") for file in files)]
+    return examples(Pipeline.model_json_schema(by_alias=True), texts)
+
+
+def _keys(name: str, entry: Schema, definitions: Schema, told: Examples) -> Iterator[str]:
     needed = entry.get("required", [])
-    yield "| key | what it takes | default | meaning |"
-    yield "| --- | --- | --- | --- |"
+    yield "| key | what it takes | default | example | meaning |"
+    yield "| --- | --- | --- | --- | --- |"
     for key, node in entry["properties"].items():
         default = "**needed**" if key in needed else _default(node)
         meaning = node.get("description") or definitions[_held(node)]["description"]
-        yield f"| `{key}` | {_takes(node)} | {default} | {meaning} |"
+        example = f"`{told[name, key]}`" if (name, key) in told else "see above"
+        yield f"| `{key}` | {_takes(node)} | {default} | {example} | {meaning} |"
 
 
 def _default(node: Schema) -> str:
@@ -178,6 +189,8 @@ def settings() -> str:
         ),
         "\nThe pipeline file adds variables of its own: every `${NAME}` in it. The `prefetch`",
         "command takes its `--config` from `PREFETCH_CONFIG` where the option is not given.",
+        "`prefetch automations apply` sends alerts to `PREFETCH_ALERT_BLOCK` (a block of Prefect's,",
+        "as in `slack-webhook/ops`), or else to `PREFETCH_ALERT_URL` (an address: keep it secret).",
     ]
     return "\n".join(lines) + "\n"
 

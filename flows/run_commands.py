@@ -111,7 +111,7 @@ def in_this_process(kind: Kind, config: Path, as_json: bool, **given: Any) -> No
     try:
         with watched(as_json):
             # Prefect takes seconds to import: only those who run a flow shall wait for it.
-            _refuse_silent_server()
+            refuse_silent_server()
             report = _run(kind, config, given)
     except Exception as error:
         report = getattr(error, "report", None) or _failed(kind, config, error)
@@ -132,7 +132,7 @@ def _run(kind: Kind, config: Path, given: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
-def _refuse_silent_server() -> None:
+def refuse_silent_server() -> None:
     """Does nothing where no Prefect server is set, or it answers.
 
     Raises:
