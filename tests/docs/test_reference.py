@@ -92,6 +92,13 @@ def test_schema_refuses_what_the_models_refuse(tmp_path: Path) -> None:
             assert complaints(SCHEMA, wrong)
 
 
+def test_every_key_of_the_page_has_an_example() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|.*\| see above \|", PAGE, re.MULTILINE)
+    entries = ("mapping: name to [", "list of: [", "[")
+    assert [key for key, takes in rows if not takes.startswith(entries)] == []
+    assert len(rows) < 15
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[1].strip())
 def test_every_snippet_of_the_page_fits_the_schema(block: str, tmp_path: Path) -> None:
     snippet = tmp_path / "pipeline.yaml"
