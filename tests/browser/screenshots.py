@@ -50,16 +50,16 @@ def _pages(url: str) -> dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]:
     """By picture: the page, what must stand there, and the window's size."""
     runs = [run for run in everything(url, "flow_runs") if run["state_type"] == "COMPLETED"]
     runs.sort(key=lambda run: str(run["start_time"]))
-    first = runs[0]
+    last = runs[-1]
     (report,) = [
         a
         for a in everything(url, "artifacts")
-        if a["flow_run_id"] == first["id"] and a["type"] == "markdown"
+        if a["flow_run_id"] == last["id"] and a["type"] == "markdown"
     ]
-    told: dict[str, Any] = events(url, "prefect.asset.materialization")[-1]
+    told: dict[str, Any] = events(url, "prefect.asset.materialization")[0]
     backfill = ask(url, "/deployments/name/backfill/backfill")
     return {
-        "run": (f"/runs/flow-run/{first['id']}", (first["name"], "Finished"), (1280, 1000)),
+        "run": (f"/runs/flow-run/{last['id']}", (last["name"], "Finished"), (1280, 1000)),
         "report": (f"/artifacts/artifact/{report['id']}", ("Sources", "Rows"), (1400, 1100)),
         "backfill-form": (
             f"/deployments/deployment/{backfill['id']}/run",
