@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,8 +16,12 @@ from flows.auditing import record, this_user
 from flows.command_options import BY, CONFIG, JSON, exits, tell
 from flows.masking import masked
 from flows.run_context import hash_key
+from flows.standing import standing
+from flows.tables import print_standing
 from store.client import client_of
 from store.keys import Keys
+from store.marks import read_watermarks
+from store.runs import last
 from transforms.resolve import resolved
 
 
@@ -74,13 +79,17 @@ def show(config: Path, user: str, unmask: bool, by: str | None, as_json: bool) -
 @JSON
 @exits
 def status(config: Path, as_json: bool) -> None:
-    """Tells how the last run went, how fresh each source is, and what incremental can't see."""
-    from store.runs import last
-
+    """Tells how the last run went, how fresh each source is now, and what waits for a person."""
     plan, _ = opening.load_plan(config)
-    profile = plan.pipeline.profile
-    with client_of(load_settings().redis_url.get_secret_value()) as client:
-        reports = last(client, profile.name, 1)
+    settings, keys = load_settings(), Keys(plan.pipeline.profile)
+    with client_of(settings.redis_url.get_secret_value()) as client:
+        reports = last(client, keys.name, settings.runs_kept)
+        seen = read_watermarks(client, keys)
     if not reports:
         raise PrefetchError("no run of this profile is known to this Redis")
-    tell(reports[0], as_json)
+    now = standing(plan, reports, seen, datetime.now(UTC))
+    if as_json:
+        tell({**reports[0], "now": now}, as_json)
+        return
+    tell({**reports[0], "unseen": []}, as_json)
+    print_standing(now)

@@ -189,8 +189,8 @@ def settings() -> str:
         ),
         "\nThe pipeline file adds variables of its own: every `${NAME}` in it. The `prefetch`",
         "command takes its `--config` from `PREFETCH_CONFIG` where the option is not given.",
-        "`prefetch automations apply` sends alerts to `PREFETCH_ALERT_BLOCK` (a block of Prefect's,",
-        "as in `slack-webhook/ops`), or else to `PREFETCH_ALERT_URL` (an address: keep it secret).",
+        "`prefetch automations apply` has alerts sent to `PREFETCH_ALERT_BLOCK` (a Prefect block,",
+        "as in `slack-webhook/ops`) or to `PREFETCH_ALERT_URL` (an address: keep it secret).",
     ]
     return "\n".join(lines) + "\n"
 

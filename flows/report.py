@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.document import Stale
-from core.errors import PrefetchError, Stopped, Unexpected
+from core.errors import GuardStopped, PrefetchError, Stopped, Unexpected
 from core.plan import Plan
 from core.quarantine import Quarantine
 from core.records import LoadCounts, RowCounts, SourceRead
@@ -59,6 +59,7 @@ class Report:
     repair: str | None = None
     indexed: IndexState | None = None
     error: str | None = None
+    guard: list[str] = field(default_factory=list)
 
     def carry(self, stale: Stale) -> None:
         """Takes over which sources were carried forward: the run is not complete then."""
@@ -86,6 +87,7 @@ class Report:
         if error is not None:
             self.status = "failed"
             self.error = str(_told(error))
+            self.guard = list(error.findings) if isinstance(error, GuardStopped) else []
 
     @property
     def users(self) -> int:
@@ -166,6 +168,7 @@ class Report:
             "diffs": self.diffs,
             "indexed": None if self.indexed is None else self.indexed.documents,
             "error": self.error,
+            "guard": self.guard,
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -71,9 +72,45 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
         _print_replayed(console, replayed)
 
 
+def print_standing(now: dict[str, Any], console: Console | None = None) -> None:
+    """Prints how a profile stands (``flows.standing``): freshness, then what waits for a person."""
+    console = console or Console(highlight=False, markup=False)
+    rows = [
+        (name, told["seen"] or "never", _age(told["age_s"]))
+        for name, told in now["sources"].items()
+    ]
+    _table(console, "Now", ("source", "seen up to", "age"), rows)
+    for line in _standing_lines(now):
+        console.print(line, soft_wrap=True)
+
+
+def _standing_lines(now: dict[str, Any]) -> Iterator[str]:
+    complete = now["complete"]
+    if complete is None:
+        yield "no complete run is kept"
+    else:
+        yield (
+            f"last complete run: {complete['started']}, {_age(complete['age_s'])} ago, "
+            f"epoch {complete['epoch']}; users held: {now['held']:,}"
+        )
+    for held in now["guard"]:
+        yield f"the guard holds the {held['kind']} run of {held['started']}:"
+        yield from (f"  {finding}" for finding in held["findings"])
+    yield from (f"not seen by incremental runs: {text}" for text in now["unseen"])
+
+
 def print_table(title: str, head: tuple[str, ...], rows: list[Any]) -> None:
     """Prints a table; nothing in it is taken for markup."""
     _table(Console(highlight=False, markup=False), title, head, rows)
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _print_replayed(console: Console, replayed: dict[str, Any]) -> None:
