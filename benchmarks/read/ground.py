@@ -49,24 +49,28 @@ class Ground:
             path.write_text(versioned, encoding="utf-8")
         return str(path)
 
-    def load_all(self, meanwhile: Callable[[], None] | None = None) -> dict[str, Any]:
+    def load_all(
+        self, meanwhile: Callable[[], None] | None = None, nice: int = 0
+    ) -> dict[str, Any]:
         """Runs ``prefetch run`` as a user does; its report, with the process's seconds.
 
         Args:
             meanwhile: carried out over and over until the run has ended.
+            nice: how far all other programs go before it.
         """
         allowed = ("--accept", "changed", "--why", "a benchmark rewrites all")
-        return self.prefetch("run", *allowed, "--json", meanwhile=meanwhile)
+        return self.prefetch("run", *allowed, "--json", meanwhile=meanwhile, nice=nice)
 
     def prefetch(
-        self, *arguments: str, meanwhile: Callable[[], None] | None = None
+        self, *arguments: str, meanwhile: Callable[[], None] | None = None, nice: int = 0
     ) -> dict[str, Any]:
         """Carries out a command with the pipeline file; what it prints as JSON, and seconds.
 
         Raises:
             SystemExit: it failed; with its messages.
         """
-        command = [sys.executable, "-m", "flows.command_line", *arguments, "--config", self.config]
+        command = ["nice", "-n", str(nice)] if nice else []
+        command += [sys.executable, "-m", "flows.command_line", *arguments, "--config", self.config]
         log = self.folder / "prefetch.log"
         started = time.monotonic()
         with log.open("wb") as errors, (self.folder / "prefetch.out").open("w+b") as out:

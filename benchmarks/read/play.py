@@ -25,12 +25,23 @@ from benchmarks.read.server_side import (
     latencies,
     used_memory,
 )
+from core.reading import Reading
 from store.client import Client, client_of
+from store.index import drop
+from store.index_schema import IndexSchema
+from store.keys import Keys
 from store.passwords import Passwords
 from store.reader import Reader, reading_of
 
 REDIS, PEERS = "redis", ("postgresql", "mongodb")
 SUBJECTS = (REDIS, *PEERS)
+LOADING = "loading"
+Load = tuple[tuple[str, ...], str, int]
+LOADS: tuple[Load, ...] = (
+    ((REDIS,), LOADING, 0),
+    (PEERS, LOADING, 0),
+    ((REDIS,), "loading_niced", 19),
+)
 SETTLE_S = 1.0
 BCRYPT_COST = 12
 HASHES = 3
@@ -51,6 +62,7 @@ class Plan:
         step_s: of one rate on the way to the highest one.
         steps: at most so many on that way, each half as much again.
         turn_s: of one job while something goes on.
+        loads: whom to ask during each load, what that is called, and how nice the load is.
     """
 
     rate: float = 100.0
@@ -60,6 +72,7 @@ class Plan:
     step_s: float = 1.5
     steps: int = 12
     turn_s: float = 2.0
+    loads: tuple[Load, ...] = LOADS
 
     @property
     def mix(self) -> dict[str, float]:
@@ -92,7 +105,7 @@ class Play:
                 self._idle(client, redis)
                 self._loading(client, redis)
                 self._rebuilding(client, redis)
-            self._found["memory"] = self._memory(redis, reading.index_name, empty, full)
+            self._found["memory"] = self._memory(redis, reading, empty, full)
         self._found["hash_ms"] = hashes()
         return self._found
 
@@ -123,22 +136,23 @@ class Play:
                 most[question] = asking.throughput()
 
     def _loading(self, client: Clients, redis: Client) -> None:
-        for subjects in ((REDIS,), PEERS):
-            self._say(f"asking {' and '.join(subjects)} while prefetch run writes all anew")
+        for subjects, state, nice in self._plan.loads:
+            self._say(f"asking {' and '.join(subjects)} ({state}): prefetch run writes all anew")
             self._ground.version += 1
             client.config = self._ground.config
             jobs, turns = self._jobs(client, subjects)
             work = self._begin(redis)
             with client_of(self._ground.stack.urls["redis"]) as watcher, Writes(watcher) as writes:
                 started = time.monotonic_ns()
-                report = self._ground.load_all(meanwhile=partial(next, turns))
+                report = self._ground.load_all(partial(next, turns), nice)
                 run = (started, time.monotonic_ns())
             self._found.setdefault("runs", []).append(_told(report))
             for subject in subjects:
                 asked = jobs[subject]
-                self._found["measured"] += rows(asked, "run", run)
-                self._found["measured"] += rows(asked, "loading", writes.span)
-                self._end(redis, work, subject, "loading", asked)
+                if state == LOADING:
+                    self._found["measured"] += rows(asked, "run", run)
+                self._found["measured"] += rows(asked, state, writes.span)
+                self._end(redis, work, subject, state, asked)
 
     def _rebuilding(self, client: Clients, redis: Client) -> None:
         self._say("asking redis while the search index is rebuilt")
@@ -184,10 +198,10 @@ class Play:
         if subject == REDIS:
             self._found["server"][state] = latencies(redis)
 
-    def _memory(self, redis: Client, index: str, empty: int, full: int) -> dict[str, Any]:
-        sizes = index_sizes(redis, index)
+    def _memory(self, redis: Client, reading: Reading, empty: int, full: int) -> dict[str, Any]:
+        sizes = index_sizes(redis, reading.index_name)
         profiles = int(sizes["documents"])
-        self._ground.prefetch("index", "drop", "--yes")
+        drop(redis, Keys(reading.profile), IndexSchema(reading))
         time.sleep(SETTLE_S)
         bare = used_memory(redis)
         return {

@@ -74,7 +74,14 @@ def test_figures() -> None:
 @pytest.fixture(scope="module")
 def results(prefect_url: str) -> dict[str, Any]:
     plan = Plan(
-        rate=50.0, connections=2, sweep=(1, 3), seconds=0.4, step_s=0.06, steps=1, turn_s=0.5
+        rate=50.0,
+        connections=2,
+        sweep=(1, 3),
+        seconds=0.4,
+        step_s=0.06,
+        steps=1,
+        turn_s=0.3,
+        loads=((SUBJECTS, "loading", 19),),
     )
     found = bench(CUSTOMERS, plan, prefect_url)
     return dict(json.loads(json.dumps(found)))
