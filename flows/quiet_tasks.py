@@ -12,6 +12,7 @@ from functools import wraps
 from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
+from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -80,8 +81,10 @@ def threads(number: int, stopping: Event) -> Iterator[Threads]:
     with runner:
         try:
             yield Threads(runner)
-        except BaseException:
+        except BaseException as error:
             stopping.set()
+            if not isinstance(error, Exception):
+                get_run_logger().warning("stopped: what is under way ends with its batch")
             raise
 
 
