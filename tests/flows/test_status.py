@@ -60,7 +60,11 @@ def test_how_it_stands(bank: SmallBank) -> None:
     lines = _status(bank).splitlines()
     assert "no complete run is kept" in lines
     assert f"the guard holds the nightly run of {stopped['started']}:" in lines
-    assert lines[[line.strip() for line in lines].index("Now") + 2].split() == ["core", "never", "–"]
+    assert lines[[line.strip() for line in lines].index("Now") + 2].split() == [
+        "core",
+        "never",
+        "–",
+    ]
 
     bank.sql("INSERT INTO client SELECT * FROM kept")
     first = bank.run()
