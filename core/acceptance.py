@@ -20,8 +20,10 @@ class Acceptance(BaseModel):
     guards: tuple[GuardName, ...] = Field(
         (), description="Findings to let pass: `rows`, `quarantined`, `changed`."
     )
-    by: str | None = Field(None, description="Who accepts it; kept in the report.")
-    why: str | None = Field(None, description="Why; kept in the report.")
+    by: str | None = Field(
+        None, description="Who accepts it, as `Ada, on duty`; kept in the report."
+    )
+    why: str | None = Field(None, description="Why, as `branch 7 was sold`; kept in the report.")
 
     @property
     def anything(self) -> bool:

@@ -26,28 +26,33 @@ class Selection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     users: tuple[str, ...] = Field(
-        (), description="User ids, as they stand in the profiles.", examples=[["1042", "7"]]
+        (), description="User ids, as they stand in the profiles: `1042`.", examples=[["1042", "7"]]
     )
     users_file: Path | None = Field(
         None,
-        description="A file with one user id a line, as seen from the worker.",
+        description="A file with one user id a line, as seen from the worker: `ids.txt`.",
         examples=["ids.txt"],
     )
     link: str | None = Field(
         None,
-        description="A link of the pipeline file; `link_keys` has keys that it leads from.",
+        description="A link of the pipeline file, as `account_owner`; `link_keys` has its keys.",
         examples=["account_owner"],
     )
     link_keys: tuple[str, ...] = Field(
-        (), description="Keys of the link: all users they lead to.", examples=[["A-12"]]
+        (), description="Keys of the link, as `A-12`: all users they lead to.", examples=[["A-12"]]
     )
-    buckets: tuple[int, ...] = Field((), description="Whole buckets, by number.", examples=[[0, 1]])
+    buckets: tuple[int, ...] = Field(
+        (), description="Whole buckets, by number: `0`.", examples=[[0, 1]]
+    )
     source: str | None = Field(
-        None, description="A source: all users that have rows in it.", examples=["cards"]
+        None,
+        description="A source, as `cards`: all users that have rows in it.",
+        examples=["cards"],
     )
     changed_since: Instant | None = Field(
         None,
-        description="All users with rows that changed since then (by the datasets' `cursor`).",
+        description="All users with rows that changed since then (by the datasets' `cursor`): "
+        "`2024-05-31T20:00:00Z`.",
         examples=["2024-05-31T20:00:00Z"],
     )
     changed_until: Instant | None = Field(
@@ -57,7 +62,7 @@ class Selection(BaseModel):
     quarantine: str | None = Field(
         None,
         description="A run: all users of the rows that it put in quarantine, as far as their keys "
-        "are kept on the worker.",
+        "are kept on the worker: `4f0c1d2e`.",
         examples=["4f0c1d2e"],
     )
 

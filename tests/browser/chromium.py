@@ -8,12 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 SIZE = (1280, 900)
 FLAGS = (
     "--headless=new",
@@ -48,6 +53,40 @@ class Browser:
             lambda driver: driver.find_element(By.XPATH, label)
         ).click()
         return self._awaited(path, expected)
+
+    def press(self, button: str) -> None:
+        """Presses the first button, or follows the first link, that has this text in it."""
+        path = f"//*[self::button or self::a][descendant-or-self::*[normalize-space()='{button}']]"
+
+        def pressed(driver: webdriver.Chrome) -> bool:
+            driver.find_element(By.XPATH, path).click()
+            return True
+
+        # It may still slide into its place, below something else.
+        moving = [
+            ElementClickInterceptedException,
+            ElementNotInteractableException,
+            StaleElementReferenceException,
+        ]
+        WebDriverWait(self.driver, PATIENCE_S, ignored_exceptions=moving).until(pressed)
+
+    def write(self, field: str, text: str) -> None:
+        """Writes into the first box of a form's field that is a list."""
+        label = f"//*[contains(@class, 'p-label')][.//span[normalize-space()='{field}']]"
+        WebDriverWait(self.driver, PATIENCE_S).until(
+            lambda driver: driver.find_element(By.XPATH, f"({label}//textarea)[last()]")
+        ).send_keys(text)
+
+    def holds(self, text: str) -> None:
+        """Waits until a box of the form that is open has this text in it."""
+        boxes = "return [...document.querySelectorAll('textarea')].map(box => box.value)"
+        WebDriverWait(self.driver, PATIENCE_S).until(
+            lambda driver: text in driver.execute_script(boxes)
+        )
+
+    def until(self, *expected: str) -> str:
+        """The text of the open page, once all that is expected stands there."""
+        return self._awaited(self.driver.current_url.removeprefix(self._url), expected)
 
     @property
     def text(self) -> str:

@@ -11,15 +11,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from backfill_form import BackfillForm, read_report, watch
 from chromium import Browser, chromium
 from PIL import Image
-from prefect_api import ask, events, everything
+from prefect_api import events, everything
 
 from devstack.demo.ground import FOLDER
 from devstack.demo.kept import ENVIRONMENT
 from devstack.folders import PROJECT
 
 IMAGES = PROJECT / "docs" / "images"
+USER = "10000007"
 COLOURS = 256
 """Enough for a page, and less than half of the bytes."""
 
@@ -32,12 +34,31 @@ def main() -> int:
         for name, (path, expected, size) in _pages(url).items():
             browser.driver.set_window_size(*size)
             browser.open(path, *expected)
-            _calm(browser)
-            picture = IMAGES / f"{name}.png"
-            with Image.open(BytesIO(browser.driver.get_screenshot_as_png())) as taken:
-                taken.convert("RGB").quantize(COLOURS).save(picture, optimize=True)
-            sys.stdout.write(f"{picture.relative_to(PROJECT)}: {picture.stat().st_size:,} bytes\n")
+            _take(browser, name)
+        _backfill(browser, url)
     return 0
+
+
+def _backfill(browser: Browser, url: str) -> None:
+    """A backfill by its form: filled in, the run that comes of it, its report."""
+    browser.driver.set_window_size(1280, 1100)
+    form = BackfillForm(browser, url)
+    form.fill_in(USER)
+    _take(browser, "backfill-form")
+    run = form.start()
+    watch(browser, run)
+    _take(browser, "backfill-run")
+    read_report(browser)
+    _take(browser, "backfill-report")
+
+
+def _take(browser: Browser, name: str) -> None:
+    """Keeps what is open as a picture."""
+    _calm(browser)
+    picture = IMAGES / f"{name}.png"
+    with Image.open(BytesIO(browser.driver.get_screenshot_as_png())) as taken:
+        taken.convert("RGB").quantize(COLOURS).save(picture, optimize=True)
+    sys.stdout.write(f"{picture.relative_to(PROJECT)}: {picture.stat().st_size:,} bytes\n")
 
 
 def _address() -> str:
@@ -57,15 +78,9 @@ def _pages(url: str) -> dict[str, tuple[str, tuple[str, ...], tuple[int, int]]]:
         if a["flow_run_id"] == last["id"] and a["type"] == "markdown"
     ]
     told: dict[str, Any] = events(url, "prefect.asset.materialization")[0]
-    backfill = ask(url, "/deployments/name/backfill/backfill")
     return {
         "run": (f"/runs/flow-run/{last['id']}", (last["name"], "Finished"), (1280, 1000)),
         "report": (f"/artifacts/artifact/{report['id']}", ("Sources", "Rows"), (1400, 1100)),
-        "backfill-form": (
-            f"/deployments/deployment/{backfill['id']}/run",
-            ("Which users: say it in one way.",),
-            (1280, 1100),
-        ),
         "lineage": (
             f"/events/event/{told['occurred'][:10]}/{told['id']}",
             ("redis://demo_bank/profile",),

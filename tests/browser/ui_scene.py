@@ -34,12 +34,14 @@ PATIENCE_S = 60
 class Scene:
     """What happened, and where to look at it.
 
+    ``environ`` is what a worker needs.
     ``first``, ``held`` and ``repaired`` are the outputs of the runs; ``halfway`` what the page of
     the first run's progress showed while it was loading, and ``progress`` what the API said before
     and after: an update may have been under way.
     """
 
     url: str
+    environ: dict[str, str]
     prefect: Path
     logs: Path
     redis_url: str
@@ -117,6 +119,7 @@ def scene_of(
         held = command.report("held", command.start("held", "run"), code=5)
         yield Scene(
             server.url,
+            environ,
             server.folder,
             logs,
             target.url,
