@@ -118,7 +118,7 @@ def apply(prefect_url: str, sink: Sink) -> Apply:
 def applied(apply: Apply, file: Path) -> str:
     done = apply(file)
     assert done.exit_code == 0, done.output
-    return done.output
+    return done.stdout
 
 
 @pytest.fixture
@@ -164,13 +164,13 @@ def test_applying_twice_changes_nothing(
     assert [each["name"] for each in before] == sorted(names)
     assert "s3cret" not in json.dumps(before)
     again = apply(file)
-    assert again.output.splitlines() == [f"unchanged  {name}" for name in names]
+    assert again.stdout.splitlines() == [f"unchanged  {name}" for name in names]
     assert _automations(prefect_url) == before
 
     other = tmp_path / "other.yaml"
     text = file.read_text(encoding="utf-8").replace("heartbeat lost", "silence")
     other.write_text(text.replace('}}: held"', '}}: to be judged"'), encoding="utf-8")
-    assert apply(other).output.splitlines() == [
+    assert apply(other).stdout.splitlines() == [
         "unchanged  profile-prefetch: failed",
         "updated    profile-prefetch: held",
         "unchanged  profile-prefetch: late",
@@ -184,7 +184,7 @@ def test_applying_twice_changes_nothing(
 def test_what_is_wrong_is_told(apply: Apply, file: Path, tmp_path: Path) -> None:
     nobody = apply(file, PREFETCH_ALERT_URL="")
     assert nobody.exit_code == 2
-    assert nobody.output.startswith("error: nobody to alert: set PREFETCH_ALERT_BLOCK")
+    assert "error: nobody to alert: set PREFETCH_ALERT_BLOCK" in nobody.output
     unknown = apply(file, PREFETCH_ALERT_BLOCK="slack-webhook/nowhere")
     assert unknown.exit_code == 2
     assert "Prefect has no block slack-webhook/nowhere" in unknown.output
