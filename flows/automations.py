@@ -164,5 +164,6 @@ def _ours(client: SyncPrefectClient) -> list[Automation]:
 
 def _same(there: Automation, wanted: AutomationCore) -> bool:
     told = {"name", "description", "trigger", "actions"}
-    first, second = (each.model_dump(mode="json", include=told) for each in (there, wanted))
+    # Not as JSON: that makes lists of sets, in any order.
+    first, second = (each.model_dump(include=told) for each in (there, wanted))
     return first == second
