@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from core.acceptance import Acceptance
+from core.document import Stale
 from core.errors import GuardStopped
 from core.records import RowCounts
 from flows.run_context import RunContext
@@ -47,27 +48,29 @@ def judge(
     run: RunContext,
     counts: Mapping[str, RowCounts],
     leaving: Leaving,
-    changed_share: Callable[[], float | None],
+    changed_share: Callable[[Stale], float | None],
     acceptance: Acceptance,
 ) -> list[Finding]:
     """What the guard found and a person has accepted.
 
     Args:
         counts: by dataset, final.
-        changed_share: gives the share of documents that would change, where there are any;
-            asked last, because it is dear.
+        changed_share: gives the share of documents that would change if they bore these marks of
+            stale sources, where there are any; asked last, because it is dear.
 
     Raises:
         GuardStopped: something was found that nobody has accepted.
     """
-    good = [report for report in _good_runs(run) if report.get("complete")]
+    succeeded = _good_runs(run)
+    good = [report for report in succeeded if report.get("complete")]
     found = [
         *_rows(run, counts, good),
         *_quarantined(run, counts),
         *_removals(run, leaving, acceptance),
     ]
     if not _open(found, acceptance):
-        found += _changed(run, good, leaving.in_redis, changed_share)
+        marks = _last_marks(succeeded)
+        found += _changed(run, good, leaving.in_redis, lambda: changed_share(marks))
     stopping = _open(found, acceptance)
     if stopping:
         raise GuardStopped([finding.text for finding in stopping])
@@ -150,6 +153,12 @@ def _removals(run: RunContext, leaving: Leaving, acceptance: Acceptance) -> Iter
         f"--accept-removals {leaving.users}"
     )
     yield Finding("removals", text, accepted=leaving.users <= acceptance.removals)
+
+
+def _last_marks(succeeded: Sequence[Mapping[str, Any]]) -> Stale:
+    """What the stored documents are marked with: a source that goes or comes back is no change."""
+    nightly = [report for report in succeeded if report["kind"] == "nightly"]
+    return tuple(nightly[0].get("carried", {}).items()) if nightly else ()
 
 
 def _changed(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
 import orjson
 
+from core.document import Stale
 from core.records import BucketDocuments, LoadCounts
 from flows.loading import documents_of
 from flows.masking import masked
@@ -67,10 +68,13 @@ def plan_buckets(
     return planned
 
 
-def changed_share(run: RunContext) -> float | None:
+def changed_share(run: RunContext, marks: Stale) -> float | None:
     """The share of stored documents that would change, from the first buckets; None for none.
 
     Buckets are slices by a hash, so the first ones are a fair sample.
+
+    Args:
+        marks: of stale sources, which the documents are taken to bear.
     """
     anchor = run.stage.reader("rows", run.plan.anchor.name)
     sample: list[int] = []
@@ -80,7 +84,7 @@ def changed_share(run: RunContext) -> float | None:
         users += anchor.rows(bucket)
         if users >= SAMPLE_USERS:
             break
-    counts = plan_buckets(run, sample, 0, lambda _: None).counts
+    counts = plan_buckets(replace(run, stale=marks), sample, 0, lambda _: None).counts
     stored = counts.updated + counts.unchanged
     return counts.updated / stored if stored else None
 

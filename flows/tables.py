@@ -22,7 +22,10 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
     )
     if report.get("error"):
         console.print(report["error"], style="red", markup=False)
-    console.print("  ".join(f"{name} {report.get(name, 0):,}" for name in _FIGURES))
+    figures = "  ".join(f"{name} {report.get(name, 0):,}" for name in _FIGURES)
+    console.print(figures, soft_wrap=True)
+    for source, since in report.get("carried", {}).items():
+        console.print(f"carried forward: {source}, as it was at {since}", soft_wrap=True)
     _table(
         console,
         "Sources",

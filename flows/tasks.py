@@ -110,8 +110,14 @@ def settle(run: RunContext, extracted: Mapping[str, RowCounts]) -> settling.Sett
 @quiet("guard: do the rows look right")
 def guard(run: RunContext, settled: settling.Settled, request: Request) -> list[guards.Finding]:
     """Stops the run if what was settled looks wrong; gives what a person has accepted."""
-    share, accept = lambda: planning.changed_share(run), request.acceptance
-    accepted = guards.judge(run, settled.counts, settled.leaving, share, accept)
+    accept = request.acceptance
+    accepted = guards.judge(
+        run,
+        settled.counts,
+        settled.leaving,
+        lambda marks: planning.changed_share(run, marks),
+        accept,
+    )
     if accepted and not request.dry_run:
         found, who = [finding.text for finding in accepted], accept.by or NOT_SAID
         detail = {"why": accept.why, "epoch": run.epoch, "found": found}
