@@ -21,7 +21,7 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
         f" in {report.get('seconds', 0):.1f} s{epoch}"
     )
     if report.get("error"):
-        console.print(report["error"], style="red", markup=False)
+        console.print(report["error"], style="red", markup=False, soft_wrap=True)
     figures = "  ".join(f"{name} {report.get(name, 0):,}" for name in _FIGURES)
     console.print(figures, soft_wrap=True)
     for source, since in report.get("carried", {}).items():
@@ -62,14 +62,15 @@ def print_report(report: dict[str, Any], console: Console | None = None) -> None
         rows = [(field["path"], field["before"], field["after"]) for field in fields]
         _table(console, f"Changed user {number}", ("field", "before", "after"), rows)
     for text in report.get("accepted", []):
-        console.print(f"accepted by {report['accepted_by']}: {text}", markup=False)
+        console.print(f"accepted by {report['accepted_by']}: {text}", markup=False, soft_wrap=True)
     for text in report.get("unseen", []):
-        console.print(f"not seen by incremental runs: {text}", markup=False)
+        console.print(f"not seen by incremental runs: {text}", markup=False, soft_wrap=True)
     _table(console, "Quarantine", ("reason", "rows"), list(report.get("quarantined", {}).items()))
     if kept := report.get("quarantine_file"):
         console.print(
             f"the keys of {kept['kept']:,} of {kept['rows']:,} are kept until {kept['expires']}: "
-            f"prefetch quarantine show --run {report['run'][:8]}"
+            f"prefetch quarantine show --run {report['run'][:8]}",
+            soft_wrap=True,
         )
     if replayed := report.get("replayed"):
         _print_replayed(console, replayed)
