@@ -24,7 +24,6 @@ from devstack.bank import Servers
 
 _LOGGED = re.compile(r"^\S+ \S+ \S+ \[\d+\] (?P<database>\S+) LOG:  statement: (?P<text>.*)$", re.M)
 _COPIED = re.compile(r"COPY \((?P<select>.*)\) TO STDOUT \(FORMAT csv\)", re.S)
-_SHOWN = 60
 
 
 @dataclass(frozen=True)

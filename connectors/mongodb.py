@@ -177,8 +177,10 @@ class MongoConnector:
     def _fix_snapshot(self, database: Database[Document]) -> None:
         """Reads one document: the first answer in a session sets its cluster time."""
         names = database.list_collection_names(authorizedCollections=True)
-        if names:
-            database[names[0]].find_one({}, {"_id": 1}, session=self._session)
+        # The server's own ones, as that of the profiler, are in no snapshot.
+        own = [name for name in names if not name.startswith("system.")]
+        if own:
+            database[own[0]].find_one({}, {"_id": 1}, session=self._session)
 
     def _collection(self, name: str) -> Collection[Document]:
         if self._database is None:

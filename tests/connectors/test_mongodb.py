@@ -106,6 +106,26 @@ class TestMongo(ConnectorSuite, MongoFilterSuite, ServerSuite):
         with bank.opened() as opened:
             assert opened.consistency == "snapshot"
 
+    def test_a_database_that_is_profiled_has_them_too(
+        self, bank: Bank, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bank.make("t", [{"n": 1}])
+        bank.database.command("profile", 2)
+        try:
+            names = bank.database.list_collection_names()
+            assert set(names) == {"t", "system.profile"}
+
+            def listed(*_: Any, **__: Any) -> list[str]:
+                return ["system.profile", "t"]  # the server lists them in any order
+
+            monkeypatch.setattr(pymongo.database.Database, "list_collection_names", listed)
+            with bank.opened() as opened:
+                assert opened.consistency == "snapshot"
+                monkeypatch.undo()
+                assert [row["n"] for row in rows_of(opened, query("t", n="n:integer"))] == [1]
+        finally:
+            bank.database.command("profile", 0)
+
     def test_a_column_without_a_type_is_refused(self, bank: Bank) -> None:
         bank.make("t", [])
         with bank.opened() as opened, pytest.raises(ConfigError, match="nothing"):
