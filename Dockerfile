@@ -19,7 +19,7 @@ COPY stage stage
 COPY store store
 COPY flows flows
 COPY devstack devstack
-COPY examples examples
+COPY examples/demo_bank examples/demo_bank
 
 # Editable, so that a deployment's entrypoint and an import mean the same file. The two at the
 # end are for the demo bank's password hashes.

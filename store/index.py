@@ -28,6 +28,7 @@ STALL_S = 60.0
 
 POLL_S = 0.2
 LOCK_S = 30.0
+BUSY = "somebody else is at work on the search index: try again later"
 COUNT_AGAIN = 10
 """How often profiles and index are counted anew: with writers at work both move on."""
 
@@ -108,6 +109,7 @@ def rebuild(
             built = _settled(client, schema, new)
             if built.missing > accept_failures:
                 raise TargetUnfit(_unindexed(built))
+            keep()
             search_command(client, "FT.ALIASUPDATE", schema.alias, new)
         except BaseException:
             with suppress(TargetError):
@@ -203,11 +205,15 @@ def _lock(client: redis.Redis, keys: Keys) -> Iterator[Callable[[], None]]:
     token, ttl = uuid4().hex.encode(), int(LOCK_S * 1000)
     with driver_errors("SET"):
         if not client.set(keys.indexing, token, nx=True, px=ttl):
-            raise TargetUnavailable("somebody else is at work on the search index: try again later")
+            raise TargetUnavailable(BUSY)
 
     def keep() -> None:
-        with driver_errors("PEXPIRE"):
-            client.pexpire(keys.indexing, ttl)
+        with driver_errors("SET"):
+            ours = client.get(keys.indexing) == token and client.set(
+                keys.indexing, token, xx=True, px=ttl
+            )
+        if not ours:
+            raise TargetUnavailable(BUSY)
 
     try:
         yield keep

@@ -45,14 +45,8 @@ def redis_url(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
     with PrefectServer(tmp_path_factory.mktemp("prefect")).start() as server:
         yield server.url
-        # What is still to be sent would be tried for a minute after the server's end.
-        EventsWorker.drain_all(timeout=10)
-        APILogWorker.drain_all(timeout=10)
 
 
 @pytest.fixture

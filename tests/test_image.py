@@ -68,7 +68,7 @@ def test_only_what_is_copied_leaves_the_project() -> None:
     rules = [line for line in lines if not line.startswith("#")]
     assert rules[0] == "*"
     assert {rule[1:] for rule in rules if rule.startswith("!")} == set(copied())
-    assert "**/.env" in rules[rules.index("!examples") :]
+    assert "**/.env" in rules[rules.index("!examples/demo_bank") :]
 
 
 def test_the_image_installs_what_its_packages_import() -> None:

@@ -12,15 +12,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_LOGGING_TO_API_ENABLED,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from devstack import PrefectServer, RedisServer, Stack
+from devstack import RedisServer, Stack
 from devstack.bank import Book, load, servers_of
 from flows.command_line import main
+from tests.prefect_api import prefect_api
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "examples/demo_bank/pipeline.yaml"
@@ -38,8 +35,8 @@ class Desk:
 
     def does(self, *words: str, **more: str) -> Result:
         """How ``prefetch`` ends with these words behind it."""
-        settings = {PREFECT_API_URL: self.prefect_url, PREFECT_LOGGING_TO_API_ENABLED: False}
-        with temporary_settings(settings), logging_as_before():
+        quiet = temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False})
+        with quiet, prefect_api(self.prefect_url), logging_as_before():
             return CliRunner(env={**self.environ, **more}).invoke(main, words)
 
     def moves(self, city: str) -> None:
@@ -68,14 +65,13 @@ def logging_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def desk(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(
+    stack: Stack, prefect_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     servers = servers_of(stack.environ(), folder, "docs")
     load(servers, Book(users=USERS, seed=1, prefix="docs"), folder / "bank")
-    with (
-        RedisServer(folder / "redis").start() as target,
-        PrefectServer(folder / "prefect").start() as prefect,
-    ):
+    with RedisServer(folder / "redis").start() as target:
         environ = {
             **servers.lines,
             "REDIS_URL": target.url,
@@ -84,7 +80,7 @@ def desk(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Des
             "PREFETCH_CONFIG": CONFIG,
             "COLUMNS": "100",
         }
-        made = Desk(environ, prefect.url)
+        made = Desk(environ, prefect_url)
         made.moves("Berlin")
         here = Path.cwd()
         os.chdir(ROOT)

@@ -62,7 +62,7 @@ def run(
     prefect_url: str, target: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     """Runs a flow, the nightly one if not told, in this process: its report, or its error."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from tests.prefect_api import prefect_api
 
     def runs(
         config: Path,
@@ -82,7 +82,7 @@ def run(
         }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        with temporary_settings({PREFECT_API_URL: prefect_url}):
+        with prefect_api(prefect_url):
             report: dict[str, Any] = start(config, **(given or {}))
         return report
 

@@ -104,11 +104,11 @@ Apply = Callable[..., Result]
 @pytest.fixture(scope="module")
 def apply(prefect_url: str, sink: Sink) -> Apply:
     """``prefetch automations apply``, in this process: importing Prefect takes longest."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from tests.prefect_api import prefect_api
 
     def called(file: Path, **more: str) -> Result:
         command = ["automations", "apply", "--file", str(file)]
-        with temporary_settings({PREFECT_API_URL: prefect_url}):
+        with prefect_api(prefect_url):
             return CliRunner().invoke(main, command, env={"PREFETCH_ALERT_URL": sink.url, **more})
 
     return called

@@ -183,6 +183,19 @@ def test_one_at_a_time(shelf: Shelf) -> None:
     assert shelf.client.exists(shelf.keys.indexing) == 0
 
 
+def test_who_was_taken_for_dead_gives_way(shelf: Shelf) -> None:
+    shelf.index()
+    before = listed(shelf)
+
+    def taken(_: float) -> None:
+        shelf.client.set(shelf.keys.indexing, "other", px=60_000)
+
+    with pytest.raises(TargetUnavailable, match="somebody else"):
+        rebuild(shelf.client, shelf.keys, shelf.schema, listener=taken)
+    assert shelf.client.get(shelf.keys.indexing) == b"other"
+    assert listed(shelf) == before
+
+
 def test_one_that_does_not_come_to_an_end(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.index()
     before = listed(shelf)
