@@ -12,6 +12,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 test: install
+	@devstack/debian.sh
 	$(BIN)/python -m pytest
 
 check: install

@@ -23,6 +23,7 @@ from devstack import (
 from devstack import mariadb as mariadb_module
 from devstack.postgres import PostgresServer
 from devstack.proctree import identify
+from tests.programs import url_of_mariadb
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +91,9 @@ def test_redis_keeps_nothing_on_disk_and_evicts_nothing(stack: Stack) -> None:
 
 
 def test_mariadb_answers_queries(stack: Stack) -> None:
-    if "mariadb" in stack.skipped:
-        pytest.skip(stack.skipped["mariadb"])
+    url = url_of_mariadb(stack)
     port = stack.servers["mariadb"].port
-    assert stack.urls["mariadb"] == f"mysql+pymysql://root@127.0.0.1:{port}/"
+    assert url == f"mysql+pymysql://root@127.0.0.1:{port}/"
     with pymysql.connect(host="127.0.0.1", port=port, user="root") as connection:
         cursor = connection.cursor()
         cursor.execute("CREATE DATABASE bank")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from loader import load_mongo, load_sql
 
 from devstack import RedisServer, Stack
+from tests.programs import url_of_mariadb
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = {
@@ -26,7 +27,7 @@ def make_bank(stack: Stack, name: str, database: str) -> dict[str, str]:
     """Loads a data set into databases of their own; gives the variables of its pipeline file."""
     core, second, mongo = LINES[name]
     postgres = sa.engine.make_url(stack.urls["postgres"]).set(drivername="postgresql+psycopg")
-    mariadb = sa.engine.make_url(stack.urls["mariadb"])
+    mariadb = sa.engine.make_url(url_of_mariadb(stack))
     environ = {mongo: stack.urls["mongodb"]}
     for server, line, variable in ((postgres, "postgres", core), (mariadb, "mysql", second)):
         admin = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)

@@ -30,10 +30,11 @@ from store.index_schema import IndexSchema
 from store.keys import Keys
 from store.reader import Reader
 from store.writer import BucketWriter, Limits, Pass
+from tests.programs import program
 
 HERE = Path(__file__).with_name("interop")
 CLIENTS = PROJECT / ".devstack" / "node-clients"
-INSTALL = "npm install --no-package-lock --no-audit --no-fund --ignore-scripts".split()
+INSTALL = "install --no-package-lock --no-audit --no-fund --ignore-scripts".split()
 INSTALL_S, READ_S = 240, 60
 RULES = "-@all ~interop:* ~idx:interop +json.get +ft.search"
 SECRET = "secret"
@@ -155,7 +156,7 @@ def by_node(shelf: Shelf) -> dict[str, Any]:
         "queries": list(QUERIES),
     }
     done = subprocess.run(
-        ["node", "read.mjs"],
+        [program("node"), "read.mjs"],
         cwd=_with_node_redis(),
         input=json.dumps(question),
         capture_output=True,
@@ -177,7 +178,12 @@ def _with_node_redis() -> Path:
         shutil.rmtree(folder / "node_modules", ignore_errors=True)
         shutil.copy(HERE / "package.json", folder)
         done = subprocess.run(
-            INSTALL, cwd=folder, capture_output=True, text=True, check=False, timeout=INSTALL_S
+            [program("npm"), *INSTALL],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_S,
         )
         assert done.returncode == 0, done.stderr
         installed.write_text(wanted, encoding="utf-8")
