@@ -62,7 +62,8 @@ def page(told: Told) -> str:
 
 def _title(told: Told) -> str:
     whom = "" if told["selection"] == "everyone" else f" ({_plain(told['selection'])})"
-    return f"{told['profile']}: {told['kind']}{whom} {told['status']}, {told['users']:,} users"
+    users = "1 user" if told["users"] == 1 else f"{told['users']:,} users"
+    return f"{told['profile']}: {told['kind']}{whom} {told['status']}, {users}"
 
 
 def _error(told: Told) -> list[str]:

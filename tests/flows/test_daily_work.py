@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from devstack.bank import Book, Servers, load, move_on, servers_of
 
 Run = Callable[..., dict[str, Any]]
 CONFIG = ROOT / "examples/demo_bank/pipeline.yaml"
-USERS = 3_000
+USERS = int(os.environ.get("PREFETCH_TEST_USERS", "3000"))
 ALL_MAY_LEAVE = Acceptance(removals=USERS, by="test", why="tried")
 
 
