@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test check up down demo demo-down app bench-read bench-read-full
+.PHONY: install test check up down demo demo-down app bench bench-full bench-read bench-read-full
 
 install: $(VENV)/installed
 
@@ -36,6 +36,13 @@ demo-down: install
 # An example app on what KEEP=1 has left; Ctrl-C ends it.
 app: install
 	@$(BIN)/python -m examples.bank_app $(if $(PORT),--port $(PORT))
+
+# How fast loading is, against the limit, a script by hand, Feast and dlt: quiet machine!
+bench: install
+	$(BIN)/python -m benchmarks.speed --users $(or $(USERS),100000,200000)
+
+bench-full: install
+	$(BIN)/python -m benchmarks.speed --users 100000,200000,1000000
 
 # How long reading takes, with 200,000 profiles (USERS=…) or also with a million: quiet machine!
 bench-read: install
