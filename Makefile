@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A process per core, each with servers of its own; a file's tests stay together.
+TESTING := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install test check up down demo demo-down app bench bench-full bench-read bench-read-full
 
@@ -13,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 test: install
 	@devstack/debian.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTING)
 
 check: install
 	$(BIN)/ruff check .
@@ -38,8 +40,9 @@ app: install
 	@$(BIN)/python -m examples.bank_app $(if $(PORT),--port $(PORT))
 
 # How fast loading is, against the limit, a script by hand, Feast and dlt: quiet machine!
+# With 100,000 and 200,000 users (USERS=…), or also with a million.
 bench: install
-	$(BIN)/python -m benchmarks.speed --users $(or $(USERS),100000,200000)
+	$(BIN)/python -m benchmarks.speed $(if $(USERS),--users $(USERS))
 
 bench-full: install
 	$(BIN)/python -m benchmarks.speed --users 100000,200000,1000000
