@@ -129,7 +129,7 @@ def _measured(options: argparse.Namespace) -> list[dict[str, Any]]:
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         PrefectServer(Path(folder) / "prefect").start() as server,
     ):
-        prefect = Server(server)
+        prefect = Server(server.url, server.pid)
         for place, users in enumerate(options.users):
             # Peers take many times as long: they show their rates with the fewest users.
             here_too = peers if place == 0 else {}

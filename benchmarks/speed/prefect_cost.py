@@ -28,7 +28,6 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from benchmarks.speed.watching import Moments, cpu_s, used_at
-from devstack import PrefectServer
 from devstack.folders import PROJECT
 
 _IDLE_S = 3.0
@@ -39,8 +38,8 @@ _RECORDED_S = 2.0
 class Server:
     """The Prefect server, as its flow runs cost it."""
 
-    def __init__(self, server: PrefectServer) -> None:
-        self.url, self.pid = server.url, server.pid
+    def __init__(self, url: str, pid: int) -> None:
+        self.url, self.pid = url, pid
         before = cpu_s([self.pid])
         time.sleep(_IDLE_S)
         self.idle_cores = (cpu_s([self.pid]) - before) / _IDLE_S

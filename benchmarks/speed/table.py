@@ -15,6 +15,7 @@ from benchmarks.speed.ratios import (
     ratios_of,
     run_rate,
     seconds_of,
+    time_vs_full,
 )
 
 Found = Mapping[str, Any]
@@ -72,12 +73,13 @@ def _against(size: Found) -> Iterator[Row]:
 
 
 def _on_fewer_cores(size: Found) -> Iterator[Row]:
-    full = seconds_of(size, "full").median
     for cores in size["cores"][:-1]:
-        spread = seconds_of(size, f"full_on_{cores}")
-        by = tuple(f"{each / full:.2f}" for each in (spread.median, spread.low, spread.high))
+        part = f"full_on_{cores}"
+        both = [each for each in size["rounds"] if part in each]
+        ratio = Spread.of([time_vs_full(part)(each, size["users"]) for each in both])
         what = f"time on {cores} of {size['cores'][-1]} cores by the full run"
-        yield (what, by[0], f"{by[1]} – {by[2]}", "", *_absolute(spread, "s"))
+        absolute = _absolute(seconds_of(size, part), "s")
+        yield (what, _short(ratio.median), _span(ratio), "", *absolute)
 
 
 def _other_runs(size: Found) -> Iterator[Row]:
@@ -101,10 +103,16 @@ def _steps(size: Found) -> Iterator[Row]:
         shares = Spread.of([run["steps"][step] / run["seconds"] for run in runs])
         wall = Spread.of([run["steps"][step] * micro for run in runs])
         cpu = Spread.of([run["cpu_by_step"][step] * micro for run in runs])
-        absolute = f"{wall.median:.1f} µs, CPU {cpu.median:.1f} µs a profile"
-        span = f"{wall.low:.1f} – {wall.high:.1f}, CPU {cpu.low:.1f} – {cpu.high:.1f}"
-        share = (f"{shares.median:.2f}", f"{shares.low:.2f} – {shares.high:.2f}")
-        yield (f"step {step}, share of the run", *share, "", absolute, span)
+        absolute = f"{_short(wall.median)} µs, CPU {_short(cpu.median)} µs a profile"
+        span = f"{_span(wall)}, CPU {_span(cpu)}"
+        yield (
+            f"step {step}, share of the run",
+            _short(shares.median),
+            _span(shares),
+            "",
+            absolute,
+            span,
+        )
     total = Spread.of([run["cpu_s"] * micro for run in runs])
     yield ("CPU, all processes, with the start", "", "", "", *_absolute(total, "µs a profile"))
 
