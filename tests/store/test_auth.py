@@ -69,6 +69,7 @@ def face(mode: str, shelf: Shelf) -> Iterator[Open]:
 @pytest.mark.parametrize(
     "stored",
     [HASH, BCRYPT, BCRYPT.replace("$2b$", "$2y$"), argon2.PasswordHasher(1, 64, 1, type=argon2.Type.I).hash(PASSWORD)],
+    ids=["argon2id", "bcrypt", "bcrypt of 2y", "argon2i"],
 )  # fmt: skip
 def test_the_right_password(face: Open, shelf: Shelf, stored: str) -> None:
     shelf.put(7, password=stored)
@@ -204,7 +205,7 @@ def _credential_reads(client: redis.Redis) -> int:
     return int(client.info("commandstats").get("cmdstat_json.get", {"calls": 0})["calls"])
 
 
-@pytest.mark.parametrize("dummy", [HASH, BCRYPT])
+@pytest.mark.parametrize("dummy", [HASH, BCRYPT], ids=["argon2id", "bcrypt"])
 def test_the_dummy_may_be_of_either_scheme(dummy: str) -> None:
     passwords = Passwords(dummy)
     assert passwords.compare(PASSWORD.encode(), None) is Verdict.MISMATCH
