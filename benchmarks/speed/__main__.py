@@ -85,7 +85,9 @@ def parser() -> argparse.ArgumentParser:
     choice = made.add_mutually_exclusive_group()
     choice.add_argument("--only", type=parts, help=f"of {', '.join(PARTS)}", metavar="PART,PART")
     choice.add_argument("--without", type=parts, default=frozenset(), help="likewise, left out")
-    made.add_argument("--out", type=Path, default=RESULTS, help="the JSON file (benchmarks/results/latest.json)")
+    made.add_argument(
+        "--out", type=Path, default=RESULTS, help="the JSON file (benchmarks/results/latest.json)"
+    )
     return made
 
 
