@@ -11,7 +11,7 @@ from ui_scene import Scene, scene_of
 from devstack import PrefectServer, Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(
     prefect_ui: PrefectServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
@@ -19,13 +19,13 @@ def browser(
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     with PrefectServer(tmp_path_factory.mktemp("ui")).start() as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def scene(
     stack: Stack,
     prefect_ui: PrefectServer,

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from devstack import RedisServer, Stack
 from devstack.bank import Book, load, servers_of
 from flows.command_line import main
-from tests.prefect_api import prefect_api
+from tests.prefect_client import prefect_at
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "examples/demo_bank/pipeline.yaml"
@@ -36,7 +36,7 @@ class Desk:
     def does(self, *words: str, **more: str) -> Result:
         """How ``prefetch`` ends with these words behind it."""
         quiet = temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False})
-        with quiet, prefect_api(self.prefect_url), logging_as_before():
+        with quiet, prefect_at(self.prefect_url), logging_as_before():
             return CliRunner(env={**self.environ, **more}).invoke(main, words)
 
     def moves(self, city: str) -> None:

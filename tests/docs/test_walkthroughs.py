@@ -69,7 +69,12 @@ def copy(tmp_path: Path) -> Path:
     for folder in (*rooms, "benchmarks", "tests/connectors"):
         leave = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=leave)
-    for file in ("pyproject.toml", "tests/conftest.py", "tests/test_architecture.py"):
+    for file in (
+        "pyproject.toml",
+        "tests/conftest.py",
+        "tests/programs.py",
+        "tests/test_architecture.py",
+    ):
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 

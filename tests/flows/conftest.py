@@ -63,7 +63,7 @@ def run(
     prefect_url: str, target: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     """Runs a flow, the nightly one if not told, in this process: its report, or its error."""
-    from tests.prefect_api import prefect_api
+    from tests.prefect_client import prefect_at
 
     def runs(
         config: Path,
@@ -83,7 +83,7 @@ def run(
         }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        with prefect_api(prefect_url):
+        with prefect_at(prefect_url):
             report: dict[str, Any] = start(config, **(given or {}))
         return report
 

@@ -104,11 +104,11 @@ Apply = Callable[..., Result]
 @pytest.fixture(scope="module")
 def apply(prefect_url: str, sink: Sink) -> Apply:
     """``prefetch automations apply``, in this process: importing Prefect takes longest."""
-    from tests.prefect_api import prefect_api
+    from tests.prefect_client import prefect_at
 
     def called(file: Path, **more: str) -> Result:
         command = ["automations", "apply", "--file", str(file)]
-        with prefect_api(prefect_url):
+        with prefect_at(prefect_url):
             return CliRunner().invoke(main, command, env={"PREFETCH_ALERT_URL": sink.url, **more})
 
     return called

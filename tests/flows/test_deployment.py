@@ -231,7 +231,7 @@ def test_a_backfill_of_one_user(
     run = deployed.newest("backfill")
     assert (run["name"], run["state_type"]) == ("backfill 1 user", "COMPLETED")
     [report] = [a for a in deployed.artifacts(run) if a["type"] == "markdown"]
-    assert report["data"].startswith("# berka: backfill (1 user) success, 1 users\n")
+    assert report["data"].startswith("# berka: backfill (1 user) success, 1 user\n")
     found = documents(profiles.url)
     assert len(found) == USERS
     assert found["7"]["_meta"]["epoch"] > found["8"]["_meta"]["epoch"]

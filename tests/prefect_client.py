@@ -13,7 +13,7 @@ DRAINED_S = 60.0
 
 
 @contextmanager
-def prefect_api(url: str) -> Iterator[None]:
+def prefect_at(url: str) -> Iterator[None]:
     """Runs of this process are told to this server, all of them by the end of the block.
 
     Prefect's senders in the background stay with the server that they met first, and try each of
