@@ -68,6 +68,7 @@ def test_killed_at_ten_places_and_repeated(
         with subprocess.Popen(
             command, env=environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as child:
+            time.sleep(1)  # importing takes longer
             until = time.monotonic() + DEADLINE_S
             while not _reached(place, stage, client):
                 assert child.poll() is None, f"the run ended before {place}"
