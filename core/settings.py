@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         "others are only counted.",
     )
     chunk_bytes: int = Field(
-        16 * 2**20,
+        4 * 2**20,
         ge=2**16,
         validation_alias="PREFETCH_CHUNK_BYTES",
         description="Bytes of rows that are read from a source at once.",
