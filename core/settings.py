@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         description="About how many users are merged at once; more needs more memory.",
     )
     batch_documents: int = Field(
-        32,
+        16,
         ge=1,
         le=1000,
         validation_alias="PREFETCH_BATCH_DOCUMENTS",

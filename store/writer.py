@@ -28,7 +28,7 @@ from store.wire import Primary
 class Limits:
     """How much is written at once, and how long is waited (seconds)."""
 
-    batch_documents: int = 32
+    batch_documents: int = 16
     batch_bytes: int = 256 * 1024
     lanes: int = 3
     tries: int = 5
