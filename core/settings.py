@@ -76,11 +76,11 @@ class Settings(BaseSettings):
         "reads whole tables.",
     )
     load_threads: int = Field(
-        default_factory=lambda: min(4, _cores()),
+        default_factory=lambda: min(4, _cores() + 1),
         ge=1,
         validation_alias="PREFETCH_LOAD_THREADS",
-        description="How many groups of buckets are loaded side by side; default: the cores, "
-        "at most 4.",
+        description="How many groups of buckets are loaded side by side; default: one more "
+        "than the cores, at most 4.",
     )
     unit_users: int = Field(
         8_000,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from uuid import uuid4
 
 import polars as pl
@@ -13,19 +15,37 @@ from flows.carrying import carried_sections
 from flows.checking import keep_expected
 from flows.run_context import RunContext
 from flows.settling import readers_of, reads
+from stage.partitions import PartitionReader
 from store.writer import BucketWriter, Pass
 from transforms.columns import BUCKET, REASON, USER_ID
 from transforms.merge import bodies
 from transforms.settle import settle
 
 
-def documents_of(run: RunContext, unit: list[int]) -> list[BucketDocuments]:
+def documents_of(run: RunContext, buckets: list[int]) -> Iterator[BucketDocuments]:
     """The documents of some buckets, one entry a bucket, empty buckets included.
+
+    The next ones are merged while the caller is at work on the last.
 
     Raises:
         StageError: a stage file is damaged.
     """
-    settled = settle(run.plan, reads(run, readers_of(run), unit), run.lookups)
+    readers = readers_of(run)
+    with ThreadPoolExecutor(1, "merge") as ahead:
+        made: Future[list[BucketDocuments]] | None = None
+        for unit in run.units(buckets):
+            following = ahead.submit(copy_context().run, _merged, run, readers, unit)
+            if made is not None:
+                yield from made.result()
+            made = following
+        if made is not None:
+            yield from made.result()
+
+
+def _merged(
+    run: RunContext, readers: Mapping[str, PartitionReader], unit: list[int]
+) -> list[BucketDocuments]:
+    settled = settle(run.plan, reads(run, readers, unit), run.lookups)
     if settled is None:
         return [BucketDocuments(bucket, [], [], []) for bucket in unit]
     carried = carried_sections(run, settled.users[USER_ID])
@@ -88,13 +108,10 @@ def load_buckets(
             go_on=run.go_on,
         ) as writer,
     ):
-        done = 0
-        for unit in run.units(buckets):
-            for documents in documents_of(run, unit):
-                loaded = writer.load(documents, this, run.rewrite)
-                counts += loaded.counts
-                unwritten += Quarantine.of_users(loaded.quarantined)
-                keep_expected(expected, loaded.expected)
-                done += 1
-                progress(done)
+        for done, documents in enumerate(documents_of(run, buckets), 1):
+            loaded = writer.load(documents, this, run.rewrite)
+            counts += loaded.counts
+            unwritten += Quarantine.of_users(loaded.quarantined)
+            keep_expected(expected, loaded.expected)
+            progress(done)
     return counts, unwritten

@@ -51,20 +51,18 @@ def plan_buckets(
         TargetError: Redis can't be read.
         StageError: a stage file is damaged.
     """
-    planned, done = Planned(), 0
+    planned = Planned()
     version = run.plan.pipeline.profile.schema_version
     with BucketPreview(
         run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts
     ) as preview:
-        for unit in run.units(buckets):
-            for documents in documents_of(run, unit):
-                found = preview.load(documents, run.epoch, version, run.stale, run.rewrite)
-                planned.counts += found.counts
-                wanted = found.updated[: max(0, diffs - len(planned.diffs))]
-                planned.diffs += [diff for diff in _diffs(run, documents, wanted) if diff]
-                run.go_on()
-                done += 1
-                progress(done)
+        for done, documents in enumerate(documents_of(run, buckets), 1):
+            found = preview.load(documents, run.epoch, version, run.stale, run.rewrite)
+            planned.counts += found.counts
+            wanted = found.updated[: max(0, diffs - len(planned.diffs))]
+            planned.diffs += [diff for diff in _diffs(run, documents, wanted) if diff]
+            run.go_on()
+            progress(done)
     return planned
 
 

@@ -69,24 +69,22 @@ def verify_buckets(
         TargetError: Redis can't be read.
         StageError: a stage file is damaged.
     """
-    verified, done = Verified(), 0
+    verified = Verified()
     version = run.plan.pipeline.profile.schema_version
     with client_of(run.redis_url, run.timeouts) as client:
         epoch = next_epoch(client, run.keys) - 1
+    fresh = _fresh_users(run, buckets)
     with BucketPreview(
         run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts
     ) as preview:
-        for unit in run.units(buckets):
-            fresh = _fresh_users(run, unit)
-            for documents in documents_of(run, unit):
-                loaded = preview.load(documents, epoch, version).loaded
-                verified += _judged(run, loaded.expected, fresh)
-                for user, reason in loaded.quarantined.items():
-                    verified.corrupt[user] = [reason]
-                verified += _leavers(run, documents.bucket, epoch)
-                run.go_on()
-                done += 1
-                progress(done)
+        for done, documents in enumerate(documents_of(run, buckets), 1):
+            loaded = preview.load(documents, epoch, version).loaded
+            verified += _judged(run, loaded.expected, fresh)
+            for user, reason in loaded.quarantined.items():
+                verified.corrupt[user] = [reason]
+            verified += _leavers(run, documents.bucket, epoch)
+            run.go_on()
+            progress(done)
     return verified
 
 
@@ -126,7 +124,7 @@ def _leavers(run: RunContext, bucket: int, epoch: int) -> Verified:
     return made
 
 
-def _fresh_users(run: RunContext, unit: list[int]) -> set[str]:
+def _fresh_users(run: RunContext, buckets: list[int]) -> set[str]:
     """Users with a row, of those that decide who has a document, that the last run has not seen."""
     with client_of(run.redis_url, run.timeouts) as client:
         seen = read_watermarks(client, run.keys)
@@ -136,7 +134,7 @@ def _fresh_users(run: RunContext, unit: list[int]) -> set[str]:
         decides = entry is run.plan.anchor or entry.dataset.required
         if not decides or cursor is None or entry.source not in seen:
             continue
-        rows = run.stage.reader("rows", entry.name).read(unit, [USER_ID, cursor])
+        rows = run.stage.reader("rows", entry.name).read(buckets, [USER_ID, cursor])
         if rows is None:
             continue
         lag = timedelta(seconds=run.plan.pipeline.sources[entry.source].lag_s)

@@ -17,6 +17,9 @@ FIRST_RATE, LOW_RATE, STEP, TRIES = 250.0, 25.0, 1.5, 2
 KEPT_UP = 0.95
 """Share of the requests that must be answered for a rate to count as held."""
 
+SWEEP = "sweep"
+"""The state of what is asked over different numbers of connections, with nothing going on."""
+
 Figures = dict[str, Any]
 Span = tuple[int, int]
 
@@ -25,13 +28,14 @@ def rows(asked: Sequence[Asked], state: str, span: Span | None = None) -> Iterat
     """The figures of every question that these jobs asked, of one subject.
 
     Args:
-        asked: jobs with the same rates and connections.
+        asked: jobs with the same connections; a question has the same rate in all of them.
         state: what went on meanwhile.
         span: only requests that were due in this time.
     """
     job = asked[0].job
-    for question in job.questions:
-        notes = np.concatenate([each.of(question) for each in asked])
+    rates = {name: rate for each in asked for name, rate in each.job.rates.items()}
+    for question, rate in rates.items():
+        notes = np.concatenate([each.of(question) for each in asked if question in each.job.rates])
         if span is not None:
             notes = notes[(notes[:, 1] >= span[0]) & (notes[:, 1] < span[1])]
         yield {
@@ -39,8 +43,7 @@ def rows(asked: Sequence[Asked], state: str, span: Span | None = None) -> Iterat
             "question": question,
             "state": state,
             "connections": job.connections,
-            "rate": job.rates[question],
-            "mixed": len(job.questions) > 1,
+            "rate": rate,
             **figures_of(notes),
         }
 

@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import bcrypt
 
 from benchmarks.read.choosing import chosen
 from benchmarks.read.clients import Asked, Clients, clients
-from benchmarks.read.figures import Asking, Figures, rows
+from benchmarks.read.figures import SWEEP, Asking, Figures, rows
 from benchmarks.read.ground import Ground
 from benchmarks.read.peers import fill_mongodb, fill_postgresql
-from benchmarks.read.questions import QUESTIONS
+from benchmarks.read.questions import LOOK_UPS, QUESTIONS
 from benchmarks.read.server_side import (
     Work,
     Writes,
@@ -37,6 +38,7 @@ REDIS, PEERS = "redis", ("postgresql", "mongodb")
 SUBJECTS = (REDIS, *PEERS)
 LOADING = "loading"
 Load = tuple[tuple[str, ...], str, int]
+Rates = dict[str, float]
 LOADS: tuple[Load, ...] = (
     ((REDIS,), LOADING, 0),
     (PEERS, LOADING, 0),
@@ -55,8 +57,9 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        rate: requests per second of each of the four questions, all four at once.
-        connections: of the mixed questions and of the search for the highest rate.
+        rate: requests per second of each question; an app's three look-ups are asked at once,
+            searches by themselves.
+        connections: of all these, and of the way to the highest rate.
         sweep: numbers of connections that a profile by id is asked over, at four times the rate.
         seconds: of each idle measurement; the others last as long as what goes on meanwhile.
         step_s: of one rate on the way to the highest one.
@@ -75,8 +78,13 @@ class Plan:
     loads: tuple[Load, ...] = LOADS
 
     @property
-    def mix(self) -> dict[str, float]:
-        """The four questions at once."""
+    def turns(self) -> tuple[Rates, ...]:
+        """What is asked at once, one after the other."""
+        return (dict.fromkeys(LOOK_UPS, self.rate), {"search": self.rate})
+
+    @property
+    def everything(self) -> Rates:
+        """The look-ups beside searches."""
         return dict.fromkeys(QUESTIONS, self.rate)
 
 
@@ -121,12 +129,16 @@ class Play:
         for subject in SUBJECTS:
             self._say(f"asking {subject}, with nothing else going on")
             work = self._begin(redis)
-            asked = client.ask(subject, plan.mix, plan.connections, plan.seconds)
-            self._end(redis, work, subject, "idle", [asked])
-            found["measured"] += rows([asked], "idle")
+            asked = [self._asked(client, subject, rates, plan.seconds) for rates in plan.turns]
+            self._end(redis, work, subject, "idle", asked)
+            found["measured"] += rows(asked, "idle")
+            work = self._begin(redis)
+            beside = [self._asked(client, subject, plan.everything, plan.seconds)]
+            self._end(redis, work, subject, "searching", beside)
+            found["measured"] += rows(beside, "searching")
             for number in plan.sweep:
                 one = client.ask(subject, {"id": plan.rate * 4}, number, plan.step_s * 2)
-                found["measured"] += rows([one], "idle")
+                found["measured"] += rows([one], SWEEP)
             self._say(f"looking for the highest rates of {subject}")
             for question in QUESTIONS:
                 asking = Asking(client, subject, question, plan.connections, plan.step_s)
@@ -174,18 +186,20 @@ class Play:
     def _jobs(
         self, client: Clients, subjects: tuple[str, ...]
     ) -> tuple[dict[str, list[Asked]], Iterator[None]]:
-        """Jobs of the mixed questions, subject after subject, as often as asked for."""
+        """Jobs of all questions, subject after subject, as often as asked for."""
         done: dict[str, list[Asked]] = {subject: [] for subject in subjects}
         plan = self._plan
 
         def turns() -> Iterator[None]:
             while True:
-                for subject in subjects:
-                    asked = client.ask(subject, plan.mix, plan.connections, plan.turn_s)
-                    done[subject].append(asked)
+                for subject, rates in product(subjects, plan.turns):
+                    done[subject].append(self._asked(client, subject, rates, plan.turn_s))
                     yield
 
         return done, turns()
+
+    def _asked(self, client: Clients, subject: str, rates: Rates, seconds: float) -> Asked:
+        return client.ask(subject, rates, self._plan.connections, seconds)
 
     def _begin(self, redis: Client) -> Work:
         forget_latencies(redis)

@@ -24,7 +24,8 @@ from store.client import client_of
 from store.reader import Reader, reading_of
 from store.search import search
 
-QUESTIONS = ("id", "path", "email", "search")
+LOOK_UPS = ("id", "path", "email")
+QUESTIONS = (*LOOK_UPS, "search")
 HITS = 10
 DATABASE = "read_peer"
 """Of the peers."""

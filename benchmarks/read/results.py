@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from benchmarks.read.figures import SWEEP
 from benchmarks.read.questions import QUESTIONS
 
 Found = Mapping[str, Any]
@@ -12,6 +13,7 @@ Found = Mapping[str, Any]
 NAMES = {"redis": "Redis, by the reader", "postgresql": "PostgreSQL", "mongodb": "MongoDB"}
 STATES = {
     "idle": "nothing",
+    "searching": "searches",
     "loading": "a full load",
     "loading_niced": "a full load, niced",
     "rebuilding": "index rebuilt",
@@ -27,10 +29,10 @@ ASKED = {
 
 
 def p99_of(measured: Sequence[Found]) -> dict[str, Any]:
-    """The p99 in milliseconds of the mixed questions: ``id_idle`` …, the same under ``peers``."""
+    """The p99 in milliseconds of each question: ``id_idle`` …, the same under ``peers``."""
     found: dict[str, Any] = {"peers": {}}
     for row in measured:
-        if row["mixed"] and row["requests"]:
+        if row["state"] != SWEEP and row["requests"]:
             peers = found["peers"]
             place = found if row["subject"] == "redis" else peers.setdefault(row["subject"], {})
             place[f"{row['question']}_{row['state']}"] = row["p99_ms"]
@@ -58,12 +60,8 @@ def _times(results: Found) -> Iterator[str]:
     )
     yield from _head("Milliseconds from when a request was due", heads)
     order = {name: place for place, name in enumerate(QUESTIONS)}
-    mixed = [
-        row
-        for row in results["measured"]
-        if row["mixed"] and row["requests"] and row["state"] in STATES
-    ]
-    for row in sorted(mixed, key=lambda row: order[row["question"]]):
+    told = [row for row in results["measured"] if row["requests"] and row["state"] in STATES]
+    for row in sorted(told, key=lambda row: order[row["question"]]):
         yield _row(
             ASKED[row["question"]],
             STATES[row["state"]],
@@ -86,7 +84,7 @@ def _connections(results: Found) -> Iterator[str]:
     heads = ("asked of", "connections", "rate", "p50", "p95", "p99", "p99.9")
     yield from _head("Profile by id over so many connections, idle, milliseconds", heads)
     for row in results["measured"]:
-        if not row["mixed"]:
+        if row["state"] == SWEEP:
             times = (f"{row[name]:.2f}" for name in ("p50_ms", "p95_ms", "p99_ms", "p99_9_ms"))
             yield _row(NAMES[row["subject"]], row["connections"], f"{row['rate']:,.0f}", *times)
 

@@ -99,7 +99,11 @@ def test_the_demo_shows_all_and_leaves_nothing(clone: Path) -> None:
     assert _processes_in(clone) == []
     left = _files(clone.parent) - before
     assert {path for path in left if not path.startswith("clone/.devstack")} == set()
-    assert {path.name for path in (clone / ".devstack").iterdir()} <= {"demo.lock", "lib"}
+    assert {path.name for path in (clone / ".devstack").iterdir()} <= {
+        "demo.lock",
+        "lib",
+        "prefect",
+    }
     assert (clone / ".devstack").stat().st_mode & 0o777 == 0o700
 
 

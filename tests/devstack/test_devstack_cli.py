@@ -107,7 +107,7 @@ def test_a_dead_server_is_reported_and_down_clears_up(folder: Path) -> None:
     state = load_state(folder)
     assert state is not None
     os.kill(state.processes["redis"].pid, signal.SIGKILL)
-    assert wait_gone([state.processes["redis"]], seconds=5)
+    assert wait_gone([state.processes["redis"]], seconds=20)
     said = devstack("status", *at)
     assert said.returncode == 3
     assert "redis     has ended" in said.stdout
@@ -135,7 +135,7 @@ def test_an_up_cut_short_leaves_nothing_for_long(folder: Path, number: signal.Si
     assert process.wait(20) != 0
     if number == signal.SIGKILL:
         devstack("down", *at)
-    assert wait_gone(seen, seconds=5)
+    assert wait_gone(seen, seconds=20)
     assert not list(folder.glob("*/data"))
 
 
