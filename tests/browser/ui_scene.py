@@ -99,6 +99,7 @@ def scene_of(
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "PREFETCH_STAGE_DIR": str(folder / "stage"),
+            "PREFETCH_LOAD_THREADS": "2",  # the names of the groups say how many there are
             "REDIS_URL": target.url,
         }
         logs = folder / "logs"
