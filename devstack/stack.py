@@ -86,8 +86,8 @@ def _start_all(servers: Mapping[ServiceName, Server]) -> dict[ServiceName, str]:
     if not servers:
         return skipped
     with ThreadPoolExecutor(len(servers), thread_name_prefix="devstack-start") as threads:
-        starts = {threads.submit(server.start): name for name, server in servers.items()}
         try:
+            starts = {threads.submit(server.start): name for name, server in servers.items()}
             for start in as_completed(starts):
                 try:
                     start.result()

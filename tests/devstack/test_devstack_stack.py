@@ -3,7 +3,9 @@
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pymongo
@@ -22,7 +24,7 @@ from devstack import (
 )
 from devstack import mariadb as mariadb_module
 from devstack.postgres import PostgresServer
-from devstack.proctree import identify
+from devstack.proctree import ProcessId, identify, wait_gone
 from tests.programs import url_of_mariadb
 
 
@@ -172,6 +174,29 @@ def test_a_failing_start_shows_the_log_and_stops_the_others(
     assert "exit code" in str(caught.value)
     assert 'unrecognized configuration parameter "no_such_setting"' in str(caught.value)
     assert [identify(pid) for pid in pids] == [None]
+
+
+def test_a_start_that_is_cut_between_two_servers_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, submitted = ThreadPoolExecutor.submit, []
+    seen: list[ProcessId] = []
+
+    def cut(self: ThreadPoolExecutor, work: Any, *given: Any) -> Any:
+        if work.__name__ == "start":
+            submitted.append(work)
+        if len(submitted) == 2:
+            submitted.append("over")
+            raise KeyboardInterrupt
+        return submit(self, work, *given)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", cut)
+    with pytest.raises(KeyboardInterrupt):
+        Stack.start(
+            tmp_path, ["redis", "mongodb"], environ={}, record=lambda _, pid: seen.append(pid)
+        )
+    assert wait_gone(seen, 20)
+    assert not list(tmp_path.glob("*/data"))
 
 
 def test_a_missing_optional_server_is_skipped_with_the_reason(
