@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from uuid import uuid4
 
 import polars as pl
@@ -34,7 +33,7 @@ def documents_of(run: RunContext, buckets: list[int]) -> Iterator[BucketDocument
     with ThreadPoolExecutor(1, "merge") as ahead:
         made: Future[list[BucketDocuments]] | None = None
         for unit in run.units(buckets):
-            following = ahead.submit(copy_context().run, _merged, run, readers, unit)
+            following = ahead.submit(_merged, run, readers, unit)
             if made is not None:
                 yield from made.result()
             made = following

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from devstack import Stack
+from devstack import NotInstalledError, Server, Stack
 
 
 def program(name: str) -> str:
@@ -15,6 +15,14 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed: devstack/debian.sh")
     return found
+
+
+def started(server: Server) -> Server:
+    """The server, running."""
+    try:
+        return server.start()
+    except NotInstalledError as error:
+        pytest.skip(str(error))
 
 
 def url_of_mariadb(stack: Stack) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.speed.ground import PROFILES, Ground
 from store.client import Client
+from store.resp import packed
 
 _AT_ONCE = 500
 
@@ -35,7 +36,7 @@ def written(ground: Ground) -> Commands:
     path, number, size = ground.folder / "commands.resp", 0, 0
     with ground.client() as client, path.open("wb") as file:
         for key, document in documents(client):
-            file.write(command(b"JSON.SET", key, b"$", document))
+            file.write(packed("JSON.SET", key, "$", document))
             number, size = number + 1, size + len(document)
     return Commands(path, number, size)
 
@@ -48,13 +49,6 @@ def documents(client: Client) -> Iterator[tuple[bytes, bytes]]:
         for key in chunk:
             pipe.execute_command("JSON.GET", key)
         yield from zip(chunk, pipe.execute(), strict=True)
-
-
-def command(*words: bytes) -> bytes:
-    """A command as Redis reads it from a connection."""
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in words]
-    return b"".join(parts)
 
 
 def piped(ground: Ground, commands: Commands) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.speed.peers import PEERS
@@ -68,8 +69,12 @@ def _against(size: Found) -> Iterator[Row]:
     whole = _figures(size, ("full",), lambda each: run_rate(each, users))
     yield from _ratio(size, "run_vs_limit", "whole run by the limit", whole, "profiles/s")
     for peer in PEERS:
-        theirs = _figures(size, (peer,), lambda each, peer=peer: rate(each[peer]))  # type: ignore[misc]
+        theirs = _figures(size, (peer,), partial(_peers_rate, peer))
         yield from _ratio(size, f"run_vs_{peer}", f"whole run by {_PEERS[peer]}", theirs, "/s")
+
+
+def _peers_rate(peer: str, found: Found) -> float:
+    return rate(found[peer])
 
 
 def _on_fewer_cores(size: Found) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The Prefect server: its API, and a UI that calls the right port. One start: it takes 14 s."""
+"""The Prefect server: its API, and a UI that calls the right port."""
 
 import json
 import urllib.request

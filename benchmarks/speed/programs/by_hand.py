@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import redis
@@ -63,8 +63,7 @@ def profiles(engine: Any, mongo: MongoClient[Row]) -> dict[int, Row]:
 def rows(engine: Any, table: str) -> list[Row]:
     """All rows of a table, in order of its first column, which is its key."""
     frame = pd.read_sql(f"SELECT * FROM {table} ORDER BY 1", engine, coerce_float=False)
-    found: list[Row] = frame.to_dict("records")  # type: ignore[assignment]
-    return found
+    return cast("list[Row]", frame.to_dict("records"))
 
 
 def instant(moment: Any) -> str:

@@ -11,16 +11,16 @@ import os
 import time
 from typing import Any
 
-import dlt  # type: ignore[import-not-found]
+import dlt
 import redis
-from dlt.sources.sql_database import sql_table  # type: ignore[import-not-found]
+from dlt.sources.sql_database import sql_table
 
 BATCH = 1_000
 CLIENT = redis.Redis.from_url(os.environ["REDIS_URL"])
 LOADED: list[int] = []
 
 
-@dlt.destination(batch_size=BATCH, loader_file_format="parquet", name="redis_json")  # type: ignore
+@dlt.destination(batch_size=BATCH, loader_file_format="parquet", name="redis_json")
 def redis_json(items: Any, _table: Any) -> None:
     """Writes some rows."""
     pipe = CLIENT.pipeline(transaction=False)

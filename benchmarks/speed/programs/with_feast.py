@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, types  # type: ignore
-from feast.repo_config import RepoConfig  # type: ignore
-from feast.value_type import ValueType  # type: ignore
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, types
+from feast.repo_config import RepoConfig
+from feast.value_type import ValueType
 
 KEY, MOMENT = "customer_id", "updated_at"
 TYPES = {"int64": types.Int64, "double": types.Float64, "bool": types.Bool}
