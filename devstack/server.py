@@ -139,6 +139,7 @@ class Server(ABC):
             self.kill()
             if self._closed:  # in mid-start, by another thread
                 self.discard_data()
+                self._lease.release()
             raise
         return self
 
