@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from devstack import DATABASES, PrefectServer, Stack
+from tests.forked import Forks
 from tests.programs import url_of_mariadb
 
 # CI tries the same cases each time, so that a red run is the change's; elsewhere they are new ones.
@@ -61,3 +62,9 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def here() -> Path:
     return Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    with Forks() as running:
+        yield running
