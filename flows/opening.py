@@ -20,6 +20,7 @@ from core.values import ColumnType
 from flows.carrying import without
 from flows.indexing import note_on_index
 from flows.run_context import load_hooks
+from store import audit
 from store.client import Timeouts, client_of
 from store.epoch import draw_epoch, next_epoch
 from store.freshness import keep_view
@@ -142,6 +143,7 @@ def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
         epoch, snapshots = draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan))
         try:
             keep_view(client, ready.keys, epoch, min(snapshots.as_of.values()))
+            audit.trim(client, ready.keys)
         except BaseException:
             snapshots.close()
             raise

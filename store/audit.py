@@ -11,19 +11,27 @@ from store.driver_errors import driver_errors
 from store.keys import Keys
 
 KEPT = 10_000
-"""How many lines are kept; older ones go."""
+"""How many lines are kept; older ones go with the next run."""
 
 
 def append(client: redis.Redis, keys: Keys, line: dict[str, Any]) -> None:
-    """Adds a line as the newest.
+    """Adds a line as the newest; whoever may do just that can't remove one.
 
     Raises:
         TargetError: Redis did not take it.
     """
-    with driver_errors("LPUSH"), client.pipeline(transaction=True) as pipe:
-        pipe.lpush(keys.audit, orjson.dumps(line))
-        pipe.ltrim(keys.audit, 0, KEPT - 1)
-        pipe.execute()
+    with driver_errors("LPUSH"):
+        client.lpush(keys.audit, orjson.dumps(line))
+
+
+def trim(client: redis.Redis, keys: Keys) -> None:
+    """Removes all lines but the newest.
+
+    Raises:
+        TargetError: Redis did not do it.
+    """
+    with driver_errors("LTRIM"):
+        client.ltrim(keys.audit, 0, KEPT - 1)
 
 
 def lines(client: redis.Redis, keys: Keys, number: int) -> list[dict[str, Any]]:

@@ -44,7 +44,11 @@ def pseudonym_key(client: redis.Redis, keys: Keys) -> bytes:
     Raises:
         TargetError: Redis does not answer.
     """
-    with driver_errors("SET"):
-        client.set(keys.pseudonyms, secrets.token_bytes(_KEY_BYTES), nx=True)
+    with driver_errors("GET"):
         made: bytes | None = client.execute_command("GET", keys.pseudonyms)
+    if made is None:
+        # Asked first: who only reads reports need not be allowed to write.
+        with driver_errors("SET"):
+            client.set(keys.pseudonyms, secrets.token_bytes(_KEY_BYTES), nx=True)
+            made = client.execute_command("GET", keys.pseudonyms)
     return made or b""

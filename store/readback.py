@@ -71,7 +71,8 @@ class _Chunk:
 
 def _suspects(wire: Wire, keys: Keys, expected: Expected, checked: Checked) -> Iterator[Suspect]:
     with_ttl = may_expire(wire, keys)
-    questions = (_question(chunk, with_ttl) for chunk in _chunks(keys, expected))
+    nothing = packed("EXISTS", keys.canary(""))
+    questions = (_question(chunk, with_ttl, nothing) for chunk in _chunks(keys, expected))
     for chunk, replies in answers(wire, questions, QUESTIONS_AHEAD, "JSON.GET"):
         size = len(chunk.keys)
         checked.documents += size
@@ -121,14 +122,11 @@ def _chunks(keys: Keys, expected: Expected) -> Iterator[_Chunk]:
         yield chunk
 
 
-def _question(chunk: _Chunk, with_ttl: bool) -> Question[_Chunk]:
+def _question(chunk: _Chunk, with_ttl: bool, nothing: bytes) -> Question[_Chunk]:
     size = len(chunk.keys)
-    # EXISTS wants at least one key; a key that stands twice counts twice, so none is added.
-    commands = [packed("EXISTS", *chunk.absent) if chunk.absent else _ZERO]
+    # EXISTS wants at least one key, and one that the Redis user may ask for.
+    commands = [packed("EXISTS", *chunk.absent) if chunk.absent else nothing]
     commands += [b"*2\r\n$8\r\nJSON.GET\r\n$%d\r\n%b\r\n" % (len(key), key) for key in chunk.keys]
     if with_ttl:
         commands += [packed("PTTL", key) for key in chunk.keys]
     return Question(b"".join(commands), 1 + size * (2 if with_ttl else 1), chunk)
-
-
-_ZERO = packed("EXISTS", "")
