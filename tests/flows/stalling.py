@@ -1,6 +1,6 @@
 """``prefetch`` as a process that stops itself between the GET of a fence and the EXEC behind it.
 
-Run as ``python stalling.py BATCH WATCH ARGUMENT …``: it stops just before it sends the batch of
+Run with BATCH WATCH ARGUMENT … as its arguments: it stops just before it sends the batch of
 that number. WATCH is ``watched``, or ``unwatched`` for a planted bug: the lanes then only read the
 fence, and no longer watch it.
 """

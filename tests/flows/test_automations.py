@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from small_bank import SmallBank
 from core.errors import GuardStopped, SourceDenied, Unexpected
 from devstack import PrefectServer, RedisServer, Stack
 from flows.command_line import main
+from tests.forked import Forks
 
 LATE = "PREFECT_SERVER_SERVICES_LATE_RUNS"
 CANARY = "c4nary-of-a-row"
@@ -257,22 +256,14 @@ def test_a_late_run_alerts(applied: str, sink: Sink, prefect_url: str) -> None:
 
 
 def test_a_run_that_nobody_is_left_to_tell_of_has_crashed(
-    applied: str, sink: Sink, bank: SmallBank, prefect_url: str, tmp_path: Path
+    applied: str, sink: Sink, bank: SmallBank, prefect_url: str, tmp_path: Path, forks: Forks
 ) -> None:
     environ = child_environ(
         **bank.environ, PREFECT_API_URL=prefect_url, PREFECT_HOME=str(tmp_path / "prefect")
     )
-    command = [sys.executable, "-c", SLEEPER, "run", "--config", str(bank.config), "--json"]
-    with subprocess.Popen(
-        command,
-        env=environ,
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as child:
+    told = ["run", "--config", str(bank.config), "--json"]
+    with forks.prefetch(*told, env=environ, program=SLEEPER) as child:
         try:
-            assert child.stdout is not None
             assert child.stdout.readline() == "loading\n"
         finally:
             child.kill()

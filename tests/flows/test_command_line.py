@@ -17,6 +17,7 @@ from oracle import documents
 
 from devstack import RedisServer
 from devstack.ports import PortLease
+from tests.forked import Forks
 
 PREFETCH = str(Path(sys.executable).with_name("prefetch"))
 SAMPLE = ROOT / "examples/sample_analytics/pipeline.yaml"
@@ -49,7 +50,8 @@ checking.check_bucket = damaged
 command_line.main()
 """
 
-Prefetch = Callable[..., subprocess.CompletedProcess[str]]
+Ended = subprocess.CompletedProcess[str]
+Prefetch = Callable[..., Ended]
 Bank = Mapping[str, str]
 
 
@@ -80,22 +82,29 @@ def config(folder: Path) -> str:
     return str(file)
 
 
-def _prefetch(environ: Bank, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PREFETCH, *arguments],
-        env=environ,
+@pytest.fixture
+def prefetch(forks: Forks) -> Prefetch:
+    """How ``prefetch`` ends with these arguments."""
+
+    def ended(environ: Bank, *arguments: str, **more: str) -> Ended:
+        with forks.prefetch(*arguments, env=environ, **more) as child:
+            return child.ended(DEADLINE_S)
+
+    return ended
+
+
+@pytest.fixture(scope="module")
+def first_run(bank: Bank, config: str) -> dict[str, Any]:
+    """The report of a run as installed, and without any Prefect server at hand."""
+    ended = subprocess.run(
+        [PREFETCH, "run", "--config", config, "--json"],
+        env=bank,
         cwd=ROOT,
         text=True,
         capture_output=True,
         timeout=DEADLINE_S,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def first_run(bank: Bank, config: str) -> dict[str, Any]:
-    """The report of a run without any Prefect server at hand."""
-    ended = _prefetch(bank, "run", "--config", config, "--json")
     assert ended.returncode == 0, ended.stderr
     assert "temporary server" in ended.stderr
     (line,) = ended.stdout.splitlines()
@@ -119,13 +128,15 @@ def test_run_for_machines(first_run: dict[str, Any], bank: Bank) -> None:
     assert len(documents(bank["REDIS_URL"])) == 500
 
 
-def test_status_tells_of_the_last_run(first_run: dict[str, Any], bank: Bank, config: str) -> None:
-    ended = _prefetch(bank, "status", "--config", config, "--json")
+def test_status_tells_of_the_last_run(
+    first_run: dict[str, Any], bank: Bank, config: str, prefetch: Prefetch
+) -> None:
+    ended = prefetch(bank, "status", "--config", config, "--json")
     assert (ended.returncode, ended.stderr) == (0, "")
     told = json.loads(ended.stdout)
     assert told.pop("now")["complete"]["run"] == first_run["run"]
     assert told == first_run
-    ended = _prefetch(bank, "status", "--config", config)
+    ended = prefetch(bank, "status", "--config", config)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("sample_analytics: success in ")
     for source in first_run["sources"].values():
@@ -140,10 +151,12 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def test_show_masks_what_is_personal(first_run: dict[str, Any], bank: Bank, config: str) -> None:
+def test_show_masks_what_is_personal(
+    first_run: dict[str, Any], bank: Bank, config: str, prefetch: Prefetch
+) -> None:
     stored = documents(bank["REDIS_URL"])[USER]
     (secret,) = set(_texts(documents(bank["REDIS_URL"], "credential:")[USER]["username"])) - {USER}
-    ended = _prefetch(bank, "show", "--config", config, USER)
+    ended = prefetch(bank, "show", "--config", config, USER)
     assert (ended.returncode, ended.stderr) == (0, "")
     shown = json.loads(ended.stdout)
     assert shown["user_id"] == shown["_id"] == USER
@@ -157,7 +170,7 @@ def test_show_masks_what_is_personal(first_run: dict[str, Any], bank: Bank, conf
     assert len(personal) > 20
     assert [text for text in {*personal, secret} if f'"{text}"' in ended.stdout] == []
 
-    ended = _prefetch(bank, "show", "--config", config, USER, "--unmask", "--json")
+    ended = prefetch(bank, "show", "--config", config, USER, "--unmask", "--json")
     assert ended.returncode == 0
     assert ended.stderr.startswith("audit: ")
     assert USER not in ended.stderr
@@ -167,21 +180,23 @@ def test_show_masks_what_is_personal(first_run: dict[str, Any], bank: Bank, conf
     assert secret not in line
 
 
-def test_show_an_unknown_user(first_run: dict[str, Any], bank: Bank, config: str) -> None:
-    ended = _prefetch(bank, "show", "--config", config, "0" * 24)
+def test_show_an_unknown_user(
+    first_run: dict[str, Any], bank: Bank, config: str, prefetch: Prefetch
+) -> None:
+    ended = prefetch(bank, "show", "--config", config, "0" * 24)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "error: no such profile\n"
 
 
-def test_check(bank: Bank, config: str) -> None:
-    ended = _prefetch(bank, "check", "--config", config)
+def test_check(bank: Bank, config: str, prefetch: Prefetch) -> None:
+    ended = prefetch(bank, "check", "--config", config)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "3 sources, 5 datasets; no mistakes, and the sources have all of it" in ended.stdout
-    ended = _prefetch(bank, "check", "--config", config, "--json")
+    ended = prefetch(bank, "check", "--config", config, "--json")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout) == {"ok": True, "sources": 3, "datasets": 5}
     none = {name: value for name, value in bank.items() if not name.startswith("SAMPLE_")}
-    ended = _prefetch(none, "check", "--config", config, "--json")
+    ended = prefetch(none, "check", "--config", config, "--json")
     assert ended.returncode == 2
     problems = json.loads(ended.stdout)["problems"]
     assert [problem.split(": ")[1] for problem in problems] == [
@@ -190,22 +205,22 @@ def test_check(bank: Bank, config: str) -> None:
     assert ended.stderr == "error: " + "\n".join(problems) + "\n"
 
 
-def test_check_asks_the_sources(bank: Bank, config: str, folder: Path) -> None:
+def test_check_asks_the_sources(bank: Bank, config: str, folder: Path, prefetch: Prefetch) -> None:
     drifted = folder / "drifted.yaml"
     text = Path(config).read_text().replace("limit: credit_limit", "limit: credit_line")
     drifted.write_text(text.replace("credit_limit: integer", "credit_line: integer"))
-    ended = _prefetch(bank, "check", "--config", str(drifted), "--offline")
+    ended = prefetch(bank, "check", "--config", str(drifted), "--offline")
     assert (ended.returncode, ended.stderr) == (0, "")
-    ended = _prefetch(bank, "check", "--config", str(drifted))
+    ended = prefetch(bank, "check", "--config", str(drifted))
     assert (ended.returncode, ended.stdout) == (3, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: source core, dataset core.account: ")
     assert "credit_line" in line
 
 
-def test_no_status_before_the_first_run(bank: Bank, config: str) -> None:
+def test_no_status_before_the_first_run(bank: Bank, config: str, prefetch: Prefetch) -> None:
     other = {**bank, "REDIS_URL": bank["REDIS_URL"].replace("/0", "/1")}
-    ended = _prefetch(other, "status", "--config", config)
+    ended = prefetch(other, "status", "--config", config)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "error: no run of this profile is known to this Redis\n"
 
@@ -232,9 +247,14 @@ FAILURES = {
 
 @pytest.fixture(scope="module")
 def failures(
-    first_run: dict[str, Any], bank: Bank, config: str, prefect_url: str, folder: Path
-) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Runs that fail, each in its way; made side by side, as importing Prefect takes longest."""
+    first_run: dict[str, Any],
+    bank: Bank,
+    config: str,
+    prefect_url: str,
+    folder: Path,
+    forks: Forks,
+) -> dict[str, Ended]:
+    """Runs that fail, each in its way."""
     bank = {**bank, "PREFECT_API_URL": prefect_url}
     port = _closed_port()
     guarded = folder / "guarded.yaml"
@@ -250,26 +270,17 @@ def failures(
         "redis": {"REDIS_URL": f"redis://u:{CANARY}@127.0.0.1:{port}/0"},
         "stage": {"PREFETCH_STAGE_DIR": str(folder / "file" / "stage")},
     }
-    children = {}
-    for name in FAILURES:
-        start = [sys.executable, "-c", DAMAGED] if name == "check" else [PREFETCH]
-        children[name] = subprocess.Popen(
-            [*start, "run", "--config", files.get(name, config), "--json"],
-            env={**bank, **environs.get(name, {})},
-            cwd=ROOT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
     ended = {}
-    for name, child in children.items():
-        out, err = child.communicate(timeout=DEADLINE_S)
-        ended[name] = subprocess.CompletedProcess(child.args, child.returncode, out, err)
+    for name in FAILURES:
+        told = ["run", "--config", files.get(name, config), "--json"]
+        program = {"program": DAMAGED} if name == "check" else {}
+        with forks.prefetch(*told, env={**bank, **environs.get(name, {})}, **program) as child:
+            ended[name] = child.ended(DEADLINE_S)
     return ended
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failed_run(failures: dict[str, subprocess.CompletedProcess[str]], name: str) -> None:
+def test_a_failed_run(failures: dict[str, Ended], name: str) -> None:
     code, words = FAILURES[name]
     ended = failures[name]
     assert ended.returncode == code
@@ -286,27 +297,22 @@ def test_a_failed_run(failures: dict[str, subprocess.CompletedProcess[str]], nam
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--colour", "red"]])
-def test_a_wrong_argument(bank: Bank, arguments: list[str]) -> None:
-    ended = _prefetch(bank, *arguments)
+def test_a_wrong_argument(bank: Bank, arguments: list[str], prefetch: Prefetch) -> None:
+    ended = prefetch(bank, *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines()[-1].startswith("Error: ")
 
 
-def test_something_unexpected_shows_its_place_and_no_value(bank: Bank, config: str) -> None:
+def test_something_unexpected_shows_its_place_and_no_value(
+    bank: Bank, config: str, prefetch: Prefetch
+) -> None:
     broken = f"""
 from flows import command_line, opening
 def broken(config): raise KeyError("{CANARY}")
 opening.load_plan = broken
 command_line.main()
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", broken, "check", "--config", config],
-        env=bank,
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    ended = prefetch(bank, "check", "--config", config, program=broken)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "error: unexpected KeyError at <string>:3\n"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,10 +22,12 @@ from core.errors import ConfigError, Corrupt, GuardStopped
 from core.selection import Selection
 from devstack import RedisServer, Stack
 from devstack.bank import Book, Servers, load, move_on, servers_of
+from tests.forked import Forks
 
 Run = Callable[..., dict[str, Any]]
 CONFIG = ROOT / "examples/demo_bank/pipeline.yaml"
 USERS = int(os.environ.get("PREFETCH_TEST_USERS", "1600"))
+DEADLINE_S = 120
 ALL_MAY_LEAVE = Acceptance(removals=USERS, by="test", why="tried")
 
 
@@ -211,10 +211,16 @@ def test_a_late_commit_is_picked_up_within_the_lag(bank: Bank) -> None:
 
 
 def test_newer_data_of_a_backfill_stay_when_an_older_run_goes_on(
-    bank: Bank, prefect_url: str, monkeypatch: pytest.MonkeyPatch
+    bank: Bank, prefect_url: str, monkeypatch: pytest.MonkeyPatch, forks: Forks
 ) -> None:
     from flows import loading
 
+    environ = child_environ(
+        **bank.servers.lines,
+        REDIS_URL=bank.target.url,
+        PREFECT_API_URL=prefect_url,
+        PREFETCH_STAGE_DIR=str(bank.folder / "other"),
+    )
     bank.run()
     user = sorted(documents(bank.target.url))[7]
     load_buckets, paused, alone = loading.load_buckets, [], threading.Lock()
@@ -228,16 +234,10 @@ def test_newer_data_of_a_backfill_stay_when_an_older_run_goes_on(
                         "UPDATE customer SET city = 'Newer', updated_at = now() WHERE customer_id = %s",
                         (user,),
                     )
-                command = ["-m", "flows.command_line", "backfill", "--user", user, "--json"]
-                child = subprocess.run(
-                    [sys.executable, *command, "--config", str(CONFIG)], check=True, cwd=ROOT,
-                    capture_output=True, text=True,
-                    env=child_environ(
-                        **bank.servers.lines, REDIS_URL=bank.target.url, PREFECT_API_URL=prefect_url,
-                        PREFETCH_STAGE_DIR=str(bank.folder / "other"),
-                    ),
-                )  # fmt: skip
-                assert json.loads(child.stdout.splitlines()[-1])["updated"] == 1
+                told = ["backfill", "--user", user, "--json", "--config", str(CONFIG)]
+                with forks.prefetch(*told, env=environ) as child:
+                    report = json.loads(child.ended(DEADLINE_S).stdout.splitlines()[-1])
+                assert report["updated"] == 1
         return load_buckets(*args)
 
     monkeypatch.setattr(loading, "load_buckets", pausing)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from oracle import documents, without_epoch
 
 from core.errors import SourceUnavailable
 from devstack import RedisServer
+from tests.forked import Forks
 
 Run = Callable[..., dict[str, Any]]
 BERKA = ROOT / "examples/berka/pipeline.yaml"
@@ -50,6 +49,7 @@ def test_killed_at_ten_places_and_repeated(
     prefect_url: str,
     tmp_path: Path,
     whole: dict[str, dict[str, Any]],
+    forks: Forks,
 ) -> None:
     stage = tmp_path / "stage"
     client = redis.Redis.from_url(target.url)
@@ -61,14 +61,10 @@ def test_killed_at_ten_places_and_repeated(
         PREFETCH_BATCH_DOCUMENTS="1",
         PREFETCH_FENCE_ALIVE_S="1",
     )
-    command = [sys.executable, "-m", "flows.command_line", "run", "--config", str(BERKA), "--json"]
     partly = 0
     for place in PLACES:
         client.execute_command("FLUSHALL", "SYNC")
-        with subprocess.Popen(
-            command, env=environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as child:
-            time.sleep(1)  # importing takes longer
+        with forks.prefetch("run", "--config", str(BERKA), "--json", env=environ) as child:
             until = time.monotonic() + DEADLINE_S
             while not _reached(place, stage, client):
                 assert child.poll() is None, f"the run ended before {place}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import stat
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +22,10 @@ from core.selection import Selection
 from devstack import RedisServer, Stack
 from devstack.bank import Book, load, servers_of
 from flows.command_line import main
+from tests.forked import Forks
 
 Run = Callable[..., dict[str, Any]]
-PREFETCH = str(Path(sys.executable).with_name("prefetch"))
+DEADLINE_S = 120
 DEMO = ROOT / "examples/demo_bank/pipeline.yaml"
 HASH_KEY = "a key for these tests"
 PRIMARY_KEYS = {
@@ -231,7 +230,7 @@ def test_few_are_kept_for_a_while(bank: SmallBank) -> None:
     assert _files(bank.folder) == []
 
 
-def test_the_commands(bank: SmallBank, prefect_url: str) -> None:
+def test_the_commands(bank: SmallBank, prefect_url: str, forks: Forks) -> None:
     first = bank.run()
     listed = _prefetch(bank, "list", "--json")
     (file,) = json.loads(listed.stdout)
@@ -262,15 +261,10 @@ def test_the_commands(bank: SmallBank, prefect_url: str) -> None:
     assert "no run whose name begins with 'zzz'" in none.stderr
 
     bank.sql("INSERT INTO holder VALUES ('B1', 1), ('B3', 1)")
-    replayed = subprocess.run(
-        [PREFETCH, "quarantine", "replay", "--config", str(bank.config)],
-        env=child_environ(**bank.environ, PREFECT_API_URL=prefect_url),
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+    told = ["quarantine", "replay", "--config", str(bank.config)]
+    environ = child_environ(**bank.environ, PREFECT_API_URL=prefect_url)
+    with forks.prefetch(*told, env=environ) as child:
+        replayed = child.ended(DEADLINE_S)
     assert replayed.returncode == 0, replayed.stderr
     assert "11 rows of the quarantine of run" in replayed.stdout
     assert "2 still lead to no user" in replayed.stdout

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from conftest import ROOT, child_environ, make_bank
 from oracle import documents
 
 from devstack import RedisServer, Stack
+from tests.forked import Forked, Forks
 
 Run = Callable[..., dict[str, Any]]
 SAMPLE = ROOT / "examples/sample_analytics/pipeline.yaml"
@@ -55,18 +54,10 @@ def _is_stopped(pid: int) -> bool:
 
 
 @contextmanager
-def sleeper(config: Path, environ: dict[str, str], watch: str) -> Iterator[subprocess.Popen[str]]:
+def sleeper(forks: Forks, config: Path, environ: dict[str, str], watch: str) -> Iterator[Forked]:
     """A run that has stopped itself just before a batch."""
-    command = [sys.executable, str(STALLING), str(BATCH), watch]
-    command += ["run", "--config", str(config), "--json"]
-    with subprocess.Popen(
-        command,
-        env=environ,
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as child:
+    told = [str(BATCH), watch, "run", "--config", str(config), "--json"]
+    with forks.prefetch(*told, env=environ, program=STALLING.read_text("utf-8")) as child:
         try:
             until = time.monotonic() + DEADLINE_S
             while not _is_stopped(child.pid):
@@ -78,7 +69,7 @@ def sleeper(config: Path, environ: dict[str, str], watch: str) -> Iterator[subpr
             child.kill()
 
 
-def wake(child: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
+def wake(child: Forked) -> tuple[int, dict[str, Any]]:
     """The exit code and the report of a sleeper that goes on."""
     os.kill(child.pid, signal.SIGCONT)
     out, _ = child.communicate(timeout=DEADLINE_S)
@@ -95,6 +86,7 @@ def test_a_stalled_run_wakes_after_a_newer_one(
     prefect_url: str,
     tmp_path: Path,
     watch: str,
+    forks: Forks,
 ) -> None:
     rename_everybody(bank, "as it was")
     environ = child_environ(
@@ -106,7 +98,7 @@ def test_a_stalled_run_wakes_after_a_newer_one(
         PREFETCH_LOAD_THREADS="2",
         PREFETCH_FENCE_ALIVE_S=ALIVE_S,
     )
-    with sleeper(config, environ, watch) as child:
+    with sleeper(forks, config, environ, watch) as child:
         assert len(documents(target.url)) < USERS
         rename_everybody(bank, "as it is")
         newer = run(config, bank, PREFETCH_FENCE_ALIVE_S=ALIVE_S)
