@@ -23,7 +23,8 @@ class Settings(BaseSettings):
 
     redis_url: SecretStr = Field(
         validation_alias="REDIS_URL",
-        description="The Redis with the profiles: `redis://`, `rediss://` or `unix://`.",
+        description="The Redis with the profiles: `redis://`, `rediss://` or `unix://`; through "
+        "Sentinel `redis+sentinel://` or `rediss+sentinel://`.",
     )
     redis_timeout_s: float = Field(
         30,
@@ -106,6 +107,33 @@ class Settings(BaseSettings):
         gt=0,
         validation_alias="PREFETCH_FENCE_ALIVE_S",
         description="Seconds after which a bucket of a run that died may be taken over.",
+    )
+    load_attempts: int = Field(
+        3,
+        ge=1,
+        validation_alias="PREFETCH_LOAD_ATTEMPTS",
+        description="How often load and check are tried, each time on the Redis that answers "
+        "after a restart or a failover.",
+    )
+    redis_away_s: float = Field(
+        60,
+        ge=0,
+        validation_alias="PREFETCH_REDIS_AWAY_S",
+        description="Seconds to wait for a Redis that went away while it was written to, before "
+        "the next attempt.",
+    )
+    wait_replicas: int = Field(
+        0,
+        ge=0,
+        validation_alias="PREFETCH_WAIT_REPLICAS",
+        description="How many replicas must have confirmed a bucket before it counts as written "
+        "(`WAIT`); 0: none is asked.",
+    )
+    wait_timeout_s: float = Field(
+        5,
+        gt=0,
+        validation_alias="PREFETCH_WAIT_TIMEOUT_S",
+        description="Seconds to wait for them; less than `PREFETCH_REDIS_TIMEOUT_S`.",
     )
     extract_attempts: int = Field(
         3,

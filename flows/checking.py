@@ -54,6 +54,6 @@ def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:
             rows[_CREDENTIAL].to_list(),
         )
         checked += check_bucket(
-            run.redis_url, run.keys, expected, timeouts=run.timeouts, run_id=run.redis_run_id
+            run.redis_url, run.keys, expected, timeouts=run.timeouts, server=run.server
         )
     return checked

@@ -129,7 +129,7 @@ def _removed(plan: Plan, settings: Settings, keys: Keys, user: str) -> tuple[int
             epoch, _none = draw_epoch(client, keys, _NoSnapshots)
             this = Pass(epoch, uuid4().hex, version, complete=False)
             writer = BucketWriter(
-                url, keys, run_id=facts.run_id, timeouts=timeouts, limits=limits_of(settings)
+                url, keys, server=facts.server, timeouts=timeouts, limits=limits_of(settings)
             )
             try:
                 with writer:

@@ -155,6 +155,12 @@ def _removals(run: RunContext, leaving: Leaving, acceptance: Acceptance) -> Iter
     yield Finding("removals", text, accepted=leaving.users <= acceptance.removals)
 
 
+def too_many_leaving(run: RunContext, leaving: Leaving, acceptance: Acceptance) -> str | None:
+    """What a person must know where more users would be removed than may be; else None."""
+    texts = [f.text for f in _removals(run, leaving, acceptance) if not f.accepted]
+    return texts[0] if texts else None
+
+
 def _last_marks(succeeded: Sequence[Mapping[str, Any]]) -> Stale:
     """What the stored documents are marked with: a source that goes or comes back is no change."""
     nightly = [report for report in succeeded if report["kind"] == "nightly"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import polars as pl
@@ -42,6 +42,11 @@ class Swept:
     quarantine: Quarantine = field(default_factory=Quarantine)
     removed_users: list[str] = field(default_factory=list)
 
+    def after(self, before: Swept) -> Swept:
+        """The same with the users whom an earlier attempt of the run has removed."""
+        users = list(dict.fromkeys([*before.removed_users, *self.removed_users]))
+        return replace(self, removed=before.removed + self.removed, removed_users=users)
+
 
 def find_leavers(run: RunContext) -> Leaving:
     """Stages the users that the run will remove, and counts them.
@@ -75,6 +80,17 @@ def find_leavers(run: RunContext) -> Leaving:
     return Leaving(leaving, users)
 
 
+def find_leavers_again(run: RunContext) -> Leaving:
+    """As ``find_leavers``, in place of what that has found before.
+
+    Raises:
+        TargetError: Redis does not answer.
+        StageError: the disk is full, or a stage file is damaged.
+    """
+    run.stage.remove(_FILE)
+    return find_leavers(run)
+
+
 def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
     """Removes the leavers whom their anchor, asked again now, still does not know.
 
@@ -93,7 +109,7 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
     profile = run.plan.pipeline.profile
     this = Pass(run.epoch, uuid4().hex, profile.schema_version, complete=False)
     with BucketWriter(
-        run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts, limits=run.limits
+        run.redis_url, run.keys, server=run.server, timeouts=run.timeouts, limits=run.limits
     ) as writer:
         for bucket in leavers.partitions:
             ids = leavers_in(run, bucket)

@@ -101,7 +101,7 @@ def load_buckets(
         BucketWriter(
             run.redis_url,
             run.keys,
-            run_id=run.redis_run_id,
+            server=run.server,
             timeouts=run.timeouts,
             limits=run.limits,
             go_on=run.go_on,

@@ -23,6 +23,7 @@ from flows.run_context import load_hooks
 from store import audit
 from store.client import Timeouts, client_of
 from store.epoch import draw_epoch, next_epoch
+from store.facts import TargetFacts
 from store.freshness import keep_view
 from store.keys import Keys
 from store.preflight import preflight
@@ -37,7 +38,7 @@ class Ready:
     plan: Plan
     hooks: Mapping[str, Hook]
     keys: Keys
-    redis_run_id: str | None
+    facts: TargetFacts
     stale: Stale = ()
     """Sources that are down and carried forward, with the time of their values."""
     note: str | None = None
@@ -90,9 +91,9 @@ def make_ready(config: Path, settings: Settings) -> Ready:
         settings.redis_url.get_secret_value(), Timeouts(answer_s=settings.redis_timeout_s)
     )
     with client:
-        facts = preflight(client, keys)
+        facts = preflight(client, keys, replicas=settings.wait_replicas)
         note = note_on_index(client, plan.pipeline)
-    ready = Ready(plan, hooks, keys, facts.run_id, note=note)
+    ready = Ready(plan, hooks, keys, facts, note=note)
     while True:
         try:
             return replace(ready, plan=resolved(ready.plan, described(ready.plan)))
@@ -130,8 +131,11 @@ def described(plan: Plan) -> dict[str, Mapping[str, ColumnType]]:
     return types
 
 
-def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
+def open_snapshots(ready: Ready, settings: Settings, run: str) -> tuple[int, Snapshots]:
     """A new epoch, and the snapshots of all sources opened under it.
+
+    Args:
+        run: the run's name, by which it knows later that the epoch is still its own.
 
     Raises:
         SourceError, TargetError: where that fails.
@@ -142,7 +146,7 @@ def open_snapshots(ready: Ready, settings: Settings) -> tuple[int, Snapshots]:
     with client:
         epoch, snapshots = draw_epoch(client, ready.keys, lambda: Snapshots(ready.plan))
         try:
-            keep_view(client, ready.keys, epoch, min(snapshots.as_of.values()))
+            keep_view(client, ready.keys, epoch, min(snapshots.as_of.values()), run)
             audit.trim(client, ready.keys)
         except BaseException:
             snapshots.close()

@@ -15,7 +15,8 @@ from uuid import uuid4
 from prefect import get_run_logger
 
 from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable
-from core.records import SourceRead
+from core.quarantine import Quarantine
+from core.records import LoadCounts, SourceRead
 from core.settings import Settings, load_settings
 from flows import linking, opening, watermarks
 from flows.extraction import Extracted
@@ -27,6 +28,7 @@ from flows.publishing import publish
 from flows.quarantine_files import folder_of
 from flows.quarantining import quarantined
 from flows.quiet_tasks import results, threads
+from flows.repeating import until_lasting
 from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext, suppressed_users
@@ -48,6 +50,7 @@ from flows.tasks import (
     sweep,
 )
 from stage.folder import open_stage
+from store.continuity import Written
 from store.outcome import Checked
 
 Work = Callable[[Request, Settings, Report], None]
@@ -90,18 +93,24 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
         if request.dry_run:
             with step(report, "plan"):
                 return _planned(run, groups, request.diffs, report)
-        with step(report, "load"):
-            _loaded(run, groups, report)
-        with step(report, "check"):
-            _checked(run, groups, report)
-        with step(report, "sweep"):
-            report.swept = sweep(run)
-        if report.complete and run.plan.pipeline.index is not None:
-            with step(report, "index"):
-                report.indexed = index(run)
+        until_lasting(run, report, request.acceptance, lambda now: _written(now, groups, report))
         tell_lineage(run.plan, report)
         if request.selection.everyone:
             watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
+
+
+def _written(run: RunContext, groups: list[Group], report: Report) -> Written:
+    with step(report, "load"):
+        _loaded(run, groups, report)
+    with step(report, "check"):
+        _checked(run, groups, report)
+    with step(report, "sweep"):
+        swept = sweep(run)
+        report.swept = swept.after(report.swept)
+    if report.complete and run.plan.pipeline.index is not None:
+        with step(report, "index"):
+            report.indexed = index(run)
+    return Written(report.loaded.created, swept.removed)
 
 
 @contextmanager
@@ -139,7 +148,9 @@ def _extracted(
         total_attempts += 1
         with ExitStack() as this_attempt:
             try:
-                epoch, snapshots = open_snapshots(ready, settings, dry_run=request.dry_run)
+                epoch, snapshots = open_snapshots(
+                    ready, settings, report.run, dry_run=request.dry_run
+                )
                 this_attempt.callback(snapshots.close)
                 name = f"{report.run}-{total_attempts}"
                 buckets = ready.plan.pipeline.profile.buckets
@@ -152,7 +163,8 @@ def _extracted(
                     ready.keys,
                     stage,
                     epoch,
-                    ready.redis_run_id,
+                    report.run,
+                    ready.facts,
                     stale=ready.stale,
                     rewrite=request.rewrite,
                 )
@@ -223,6 +235,7 @@ def _planned(run: RunContext, groups: list[Group], diffs: int, report: Report) -
 
 
 def _loaded(run: RunContext, groups: list[Group], report: Report) -> None:
+    report.loaded, report.unwritten = LoadCounts(), Quarantine()
     for counts, unwritten in of_groups(run, load, groups, progress=Progress(total(groups))):
         report.loaded += counts
         report.unwritten += unwritten
@@ -239,10 +252,10 @@ def _checked(run: RunContext, groups: list[Group], report: Report) -> None:
 
 @contextmanager
 def step(report: Report, name: str) -> Iterator[None]:
-    """Times a step of a run, and tells that it begins."""
+    """Times a step of a run, all its attempts together, and tells that it begins."""
     started = time.monotonic()
     advance(name)
     try:
         yield
     finally:
-        report.steps[name] = time.monotonic() - started
+        report.steps[name] = report.steps.get(name, 0.0) + time.monotonic() - started

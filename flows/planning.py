@@ -54,7 +54,7 @@ def plan_buckets(
     planned = Planned()
     version = run.plan.pipeline.profile.schema_version
     with BucketPreview(
-        run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts
+        run.redis_url, run.keys, server=run.server, timeouts=run.timeouts
     ) as preview:
         for done, documents in enumerate(documents_of(run, buckets), 1):
             found = preview.load(documents, run.epoch, version, run.stale, run.rewrite)

@@ -20,6 +20,7 @@ from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.annotations import quote
 
 from core.errors import PrefetchError, TargetUnavailable, Unexpected
+from store.wire import Restarted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,7 +44,7 @@ def quiet(name: str) -> Callable[[Callable[P, R]], QuietTask[P, R]]:
 
 
 def patient(name: str) -> Callable[[Callable[P, R]], QuietTask[P, R]]:
-    """The same for what is repeated while Redis is away."""
+    """The same for what is repeated where Redis was away for a moment."""
 
     def made(function: Callable[P, R]) -> QuietTask[P, R]:
         return QuietTask(
@@ -114,6 +115,8 @@ def _quoted(given: dict[str, Any]) -> dict[str, Any]:
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
     try:
         state.result()
+    except Restarted:
+        return False  # all that was written is to be looked at again: see ``flows.repeating``
     except TargetUnavailable:
         return True
     except BaseException:  # whatever else it is, a repetition would not help

@@ -58,6 +58,7 @@ class Report:
     behind_s: Mapping[str, float] = field(default_factory=dict)
     repair: str | None = None
     indexed: IndexState | None = None
+    repeated: list[str] = field(default_factory=list)
     error: str | None = None
     guard: list[str] = field(default_factory=list)
 
@@ -167,6 +168,7 @@ class Report:
             "unseen": self.unseen,
             "diffs": self.diffs,
             "indexed": None if self.indexed is None else self.indexed.documents,
+            "repeated": self.repeated,
             "error": self.error,
             "guard": self.guard,
         }

@@ -49,6 +49,7 @@ def page(told: Told) -> str:
         _figures(told),
         [_facts(told)],
         [f"Accepted by {_plain(told['accepted_by'])}: {_plain(t)}" for t in told["accepted"]],
+        [f"Loaded and checked again: {_plain(why)}" for why in told["repeated"]],
         _counts("Corrupt documents", "finding", "documents", told["findings"]),
         _counts("Behind their sources", "why", "users", told["behind"]),
         _sources(told),

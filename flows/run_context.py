@@ -19,6 +19,7 @@ from core.records import RowCounts
 from core.settings import Settings
 from stage.folder import Stage
 from store.client import Timeouts, client_of
+from store.facts import Server, TargetFacts
 from store.keys import Keys
 from store.marks import pseudonym_key
 from store.suppression import read_suppressed
@@ -48,13 +49,13 @@ class Replayed:
 class RunContext:
     """One run of a pipeline.
 
-    ``redis_run_id`` is the server process that preflight met: what another one holds is not to be
-    trusted. ``scope`` is known before the first row is staged; where ``keyed``, only the
-    rows of its users were read. ``stale`` are the sources carried forward, with the time
-    of their values. ``rewrite`` are users to write whatever their digest says.
-    ``lookups`` are filled once the reference datasets are staged. ``replayed`` tells what became
-    of the rows of a quarantine, where the run is about these. ``stopping`` is set when somebody
-    cancels the run.
+    ``name`` is what no other run has. ``facts`` are those of preflight, and after a restart
+    those of the server that answers now: what another one holds is not to be trusted. ``scope``
+    is known before the first row is staged; where ``keyed``, only the rows of its users were
+    read. ``stale`` are the sources carried forward, with the time of their values. ``rewrite``
+    are users to write whatever their digest says. ``lookups`` are filled once the reference
+    datasets are staged. ``replayed`` tells what became of the rows of a quarantine, where the
+    run is about these. ``stopping`` is set when somebody cancels the run.
     """
 
     plan: Plan
@@ -63,7 +64,8 @@ class RunContext:
     keys: Keys
     stage: Stage
     epoch: int
-    redis_run_id: str | None = None
+    name: str
+    facts: TargetFacts
     scope: Scope = EVERYONE
     keyed: bool = False
     stale: Stale = ()
@@ -85,6 +87,11 @@ class RunContext:
     def redis_url(self) -> str:
         """Where Redis is, with its password."""
         return self.settings.redis_url.get_secret_value()
+
+    @property
+    def server(self) -> Server:
+        """The server that all connections must lead to."""
+        return self.facts.server
 
     @property
     def timeouts(self) -> Timeouts:
@@ -146,6 +153,8 @@ def limits_of(settings: Settings) -> Limits:
         batch_documents=settings.batch_documents,
         fence_wait_s=settings.fence_wait_s,
         fence_alive_s=settings.fence_alive_s,
+        replicas=settings.wait_replicas,
+        replicas_wait_s=settings.wait_timeout_s,
     )
 
 

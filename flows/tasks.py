@@ -48,12 +48,12 @@ def preflight(config: Path, settings: Settings) -> opening.Ready:
 
 @quiet("open the snapshots of all sources")
 def open_snapshots(
-    ready: opening.Ready, settings: Settings, *, dry_run: bool
+    ready: opening.Ready, settings: Settings, run: str, *, dry_run: bool
 ) -> tuple[int, opening.Snapshots]:
     """An epoch, and a snapshot of each source under it."""
     if dry_run:
         return opening.open_unnumbered(ready, settings)
-    return opening.open_snapshots(ready, settings)
+    return opening.open_snapshots(ready, settings, run)
 
 
 @quiet("select the users")

@@ -75,7 +75,7 @@ def verify_buckets(
         epoch = next_epoch(client, run.keys) - 1
     fresh = _fresh_users(run, buckets)
     with BucketPreview(
-        run.redis_url, run.keys, run_id=run.redis_run_id, timeouts=run.timeouts
+        run.redis_url, run.keys, server=run.server, timeouts=run.timeouts
     ) as preview:
         for done, documents in enumerate(documents_of(run, buckets), 1):
             loaded = preview.load(documents, epoch, version).loaded
@@ -90,7 +90,7 @@ def verify_buckets(
 
 def _judged(run: RunContext, expected: Expected, fresh: set[str]) -> Verified:
     checked = check_bucket(
-        run.redis_url, run.keys, expected, timeouts=run.timeouts, run_id=run.redis_run_id
+        run.redis_url, run.keys, expected, timeouts=run.timeouts, server=run.server
     )
     made = Verified(checked.documents)
     for user, findings in checked.users.items():
@@ -112,7 +112,7 @@ def _leavers(run: RunContext, bucket: int, epoch: int) -> Verified:
         run.keys,
         Expected(bucket, epoch, users, nothing, nothing),
         timeouts=run.timeouts,
-        run_id=run.redis_run_id,
+        server=run.server,
     )
     made = Verified(len(users))
     for user, findings in checked.users.items():

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis.exceptions as driver
+from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
+from redis.sentinel import MasterNotFoundError
 
 from core.errors import TargetDenied, TargetError, TargetUnavailable, TargetUnfit
 
@@ -23,6 +25,7 @@ _LATER = {
     "CLUSTERDOWN": "the cluster is down",
     "MISCONF": "it can't save to its disk and refuses writes",
     "NOREPLICAS": "too few replicas are connected (min-replicas-to-write)",
+    "READONLY": "this is a replica, or has become one: REDIS_URL must lead to the primary",
 }
 _DENIED = {
     "NOAUTH": "it wants a password: put user and password into the URL",
@@ -30,7 +33,6 @@ _DENIED = {
     "NOPERM": "the Redis user may not do this: see the ACL in the documentation",
 }
 _UNFIT = {
-    "READONLY": "this is a replica: give the URL of the primary",
     "OOM": "it is out of memory: raise maxmemory or make room",
     "MOVED": "this is a Redis Cluster, which is not supported yet",
     "ASK": "this is a Redis Cluster, which is not supported yet",
@@ -74,6 +76,11 @@ def mapped(error: Exception, command: str) -> TargetError:
         return TargetDenied(f"{command} failed with {code}: {_DENIED[code]}")
     if code in _UNFIT:
         return TargetUnfit(f"{command} failed with {code}: {_UNFIT[code]}")
+    if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
+        return TargetUnavailable(
+            f"{command} failed: no Sentinel names a living primary; a failover may be under way, "
+            "or hosts, service, sentinel_username or sentinel_password in the URL are wrong"
+        )
     if isinstance(error, driver.AuthenticationError | driver.AuthorizationError):
         return TargetDenied(f"{command} failed: {_DENIED['WRONGPASS']}")
     if _from_certificate(error):

@@ -112,6 +112,35 @@ def release(wire: Wire, fence: Fence, *, complete: bool) -> None:
                 raise
 
 
+def confirm(wire: Wire, fence: Fence, replicas: int, wait_s: float) -> None:
+    """Waits until replicas have everything that the primary had acknowledged so far.
+
+    ``WAIT`` speaks of what its own connection wrote. So that goes with it: a write that changes
+    nothing, and is later in the stream to the replicas than all that this pass has written.
+
+    Raises:
+        TargetUnfit: too few replicas have confirmed it in time.
+    """
+    wait = pauses()
+    while True:
+        try:
+            _, confirmed = wire.ask_all(
+                ("INCRBY", fence.keys.epoch, 0), ("WAIT", replicas, int(wait_s * 1000))
+            )
+            break
+        except Restarted:
+            raise
+        except TargetUnavailable:
+            if not wait.again():
+                raise
+    if confirmed < replicas:
+        raise TargetUnfit(
+            f"only {confirmed} of {replicas} replicas have confirmed bucket {fence.bucket} within "
+            f"{wait_s:g} s (PREFETCH_WAIT_REPLICAS, PREFETCH_WAIT_TIMEOUT_S); what was written is "
+            "whole: run again"
+        )
+
+
 def _try(wire: Wire, fence: Fence) -> bytes | None:
     """Takes the fence if it is free; says who holds it then."""
     keys, bucket = fence.keys, fence.bucket

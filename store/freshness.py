@@ -13,6 +13,7 @@ from datetime import datetime
 
 import redis
 
+from core.errors import TargetUnfit
 from store.conversation import Ask, Conversation, unwrapped
 from store.driver_errors import driver_errors
 from store.keys import Keys
@@ -25,17 +26,36 @@ FLOOR_TRUSTED_S = 5.0
 MOST_REMEMBERED = 1_000
 
 
-def keep_view(client: redis.Redis, keys: Keys, epoch: int, as_of: datetime) -> None:
-    """Records when the oldest snapshot of an epoch was taken.
+def keep_view(client: redis.Redis, keys: Keys, epoch: int, as_of: datetime, run: str = "") -> None:
+    """Records when the oldest snapshot of an epoch was taken, and for which run.
 
     Raises:
         TargetError: Redis did not take it.
     """
     with driver_errors("ZADD"), client.pipeline(transaction=True) as pipe:
         pipe.zremrangebyscore(keys.views, epoch, epoch)
-        pipe.zadd(keys.views, {f"{epoch} {as_of.isoformat()}": epoch})
+        pipe.zadd(keys.views, {f"{epoch} {as_of.isoformat()} {run}": epoch})
         pipe.zremrangebyrank(keys.views, 0, -VIEWS_KEPT - 1)
         pipe.execute()
+
+
+def refuse_lost_epoch(client: redis.Redis, keys: Keys, epoch: int, run: str) -> None:
+    """Does nothing where Redis knows that this run has drawn this epoch, and nobody again.
+
+    What Redis loses in a restart or a failover is always the end of what was done. So the
+    counter is sound, and everything from before the view, where the view is still there.
+
+    Raises:
+        TargetUnfit: the epoch was lost, and another run may have it now.
+        TargetError: Redis does not answer.
+    """
+    with driver_errors("ZREVRANGEBYSCORE"):
+        found: list[bytes] = client.execute_command("ZREVRANGEBYSCORE", keys.views, epoch, epoch)
+    if [view.decode().split(" ")[2:] for view in found] != [[run]]:
+        raise TargetUnfit(
+            f"it has lost data from before this run's first write: epoch {epoch} is not known to "
+            "be this run's any more; run again"
+        )
 
 
 class Freshness:
@@ -60,7 +80,7 @@ class Freshness:
         found = unwrapped(reply, "ZREVRANGEBYSCORE")
         if not found:
             return None
-        view = datetime.fromisoformat(found[0].decode().partition(" ")[2])
+        view = datetime.fromisoformat(found[0].decode().split(" ")[1])
         if len(self._views) >= MOST_REMEMBERED:
             self._views.clear()
         self._views[epoch] = (time.monotonic(), view)

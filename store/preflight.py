@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import uuid4
 
 import orjson
 import redis
 
 from core.document import Meta, digest, meta_text, opened, parse_meta, sealed
-from core.errors import TargetUnfit
+from core.errors import TargetUnavailable, TargetUnfit
 from store.driver_errors import driver_errors
+from store.facts import TargetFacts, facts_of
 from store.keys import Keys
 
 _CANARY = {
@@ -22,38 +22,30 @@ _CANARY = {
 """Awkward on purpose: key order, numbers and texts must come back as they were."""
 
 
-@dataclass(frozen=True)
-class TargetFacts:
-    """What a Redis said of itself: compared later, to notice a restart or a failover."""
-
-    run_id: str | None
-    replication_id: str | None
-    used_memory: int
-    max_memory: int
-
-
-def preflight(client: redis.Redis, keys: Keys, needed_bytes: int | None = None) -> TargetFacts:
+def preflight(
+    client: redis.Redis, keys: Keys, needed_bytes: int | None = None, replicas: int = 0
+) -> TargetFacts:
     """What a fit Redis says of itself; records the number of buckets at the first run.
 
     Args:
         needed_bytes: how much the documents will need, where that is known.
+        replicas: how many must be connected.
 
     Raises:
         TargetUnfit: a replica, another eviction policy than ``noeviction``, no JSON, too little
             memory, or another number of buckets than before; the message says the way out.
-        TargetUnavailable, TargetDenied: it does not answer, or does not let us in.
+        TargetUnavailable: it does not answer, or has too few replicas now.
+        TargetDenied: it does not let us in.
     """
-    with driver_errors("INFO"):
-        info = client.info("everything")
-    if info.get("role") != "master":
+    facts = facts_of(client)
+    if not facts.primary:
         raise TargetUnfit("this is a replica: point REDIS_URL at its primary")
-    policy = info.get("maxmemory_policy")
-    if policy != "noeviction":
-        raise TargetUnfit(
-            f"maxmemory-policy is {policy}, so profiles could vanish without an error: "
-            "set it to noeviction"
+    refuse_eviction(facts)
+    if facts.replicas < replicas:
+        raise TargetUnavailable(
+            f"only {facts.replicas} of {replicas} replicas are connected (PREFETCH_WAIT_REPLICAS)"
         )
-    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    used, most = facts.used_memory, facts.max_memory
     if most and used + (needed_bytes or 0) >= most:
         raise TargetUnfit(
             f"not enough memory: {used:,} bytes of maxmemory {most:,} are used, "
@@ -61,7 +53,20 @@ def preflight(client: redis.Redis, keys: Keys, needed_bytes: int | None = None) 
         )
     _try_json(client, keys)
     _same_buckets(client, keys)
-    return TargetFacts(info.get("run_id"), info.get("master_replid"), used, most)
+    return facts
+
+
+def refuse_eviction(facts: TargetFacts) -> None:
+    """Does nothing where Redis keeps what it has acknowledged, or says that it can't.
+
+    Raises:
+        TargetUnfit: its policy is another than ``noeviction``.
+    """
+    if facts.policy != "noeviction":
+        raise TargetUnfit(
+            f"maxmemory-policy is {facts.policy}, so profiles could vanish without an error: "
+            "set it to noeviction"
+        )
 
 
 def _try_json(client: redis.Redis, keys: Keys) -> None:

@@ -10,6 +10,7 @@ from core.document import Stale
 from core.records import BucketDocuments, LoadCounts
 from store.client import Timeouts
 from store.expiry import may_expire
+from store.facts import Server
 from store.fence import marks_of
 from store.keys import Keys
 from store.load import Load
@@ -35,10 +36,10 @@ class BucketPreview:
     """Compares buckets with one Redis over connections of its own."""
 
     def __init__(
-        self, url: str, keys: Keys, *, run_id: str | None = None, timeouts: Timeouts = Timeouts()
+        self, url: str, keys: Keys, *, server: Server | None = None, timeouts: Timeouts = Timeouts()
     ) -> None:
         self._keys = keys
-        primary = Primary(url, timeouts, run_id)
+        primary = Primary(url, timeouts, server)
         self._control, self._looking = primary.wire(), primary.wire()
 
     def __enter__(self) -> Self:

@@ -14,6 +14,7 @@ from typing import Any
 from core.document import opened
 from store.client import Timeouts
 from store.expiry import may_expire
+from store.facts import Server
 from store.keys import Keys
 from store.outcome import Checked, Expected
 from store.resp import packed
@@ -32,7 +33,7 @@ def check_bucket(
     keys: Keys,
     expected: Expected,
     *,
-    run_id: str | None = None,
+    server: Server | None = None,
     timeouts: Timeouts = Timeouts(),
 ) -> Checked:
     """Compares a bucket with what a load returned, over a connection of its own.
@@ -43,13 +44,13 @@ def check_bucket(
     ``impossible_epoch`` (above the epoch counter).
 
     Args:
-        run_id: the server process that preflight met; another one is refused.
+        server: the one that preflight met; another one is refused.
 
     Raises:
-        TargetError: Redis can't be read, or is another process than before.
+        TargetError: Redis can't be read, or is another server than before.
     """
     checked = Checked()
-    with Primary(url, timeouts, run_id).wire() as wire:
+    with Primary(url, timeouts, server).wire() as wire:
         suspects = _suspects(wire, keys, expected, checked)
         # Reading is over before anything else is asked on this connection.
         source = iter(list(suspects))

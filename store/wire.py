@@ -11,31 +11,34 @@ from typing import Any, Generic, Self, TypeVar
 import redis.exceptions as driver
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
-from core.errors import TargetUnavailable
+from core.errors import TargetUnavailable, TargetUnfit
 from store.backoff import pauses
 from store.client import Timeouts, pool_of
 from store.driver_errors import driver_errors, mapped
+from store.facts import Server, told
 from store.resp import Argument, packed
 
 Subject = TypeVar("Subject")
 
+_WHO = packed("INFO", "server") + packed("INFO", "replication")
+
 
 class Restarted(TargetUnavailable):
-    """Redis is not the process that it was: writes that it acknowledged may be gone."""
+    """Redis is not the server that it was: writes that it acknowledged may be gone."""
 
 
 class Primary:
-    """The Redis that a task writes to: all connections must lead to the same server process.
+    """The Redis that a task writes to: all connections must lead to the same server.
 
     Args:
-        run_id: the process that it must be (``run_id`` of INFO); None takes the first one met.
+        server: the one that it must be; None takes the first one met.
     """
 
     def __init__(
-        self, url: str, timeouts: Timeouts = Timeouts(), run_id: str | None = None
+        self, url: str, timeouts: Timeouts = Timeouts(), server: Server | None = None
     ) -> None:
         self._pool = pool_of(url, timeouts)
-        self.run_id = run_id
+        self.server = server
 
     def wire(self) -> Wire:
         """A new connection, not yet open."""
@@ -46,21 +49,16 @@ class Primary:
         return self._pool.make_connection()
 
     def recognise(self, info: bytes) -> None:
-        """Compares INFO's section ``server`` with what was met before."""
-        run_id = next(
-            (
-                line.removeprefix(b"run_id:").strip().decode()
-                for line in info.splitlines()
-                if line.startswith(b"run_id:")
-            ),
-            None,
-        )
-        if self.run_id is None:
-            self.run_id = run_id
-        if run_id != self.run_id:
+        """Compares INFO's sections ``server`` and ``replication`` with what was met before."""
+        server, primary = told(info)
+        if not primary and self.server is None:
+            raise TargetUnfit("this is a replica: point REDIS_URL at its primary")
+        if self.server is None:
+            self.server = server
+        if server != self.server or not primary:
             raise Restarted(
-                "another server process answers than before (a restart or a failover): "
-                "what it had acknowledged may be gone; load again"
+                "another server answers than before (a restart or a failover): "
+                "what was acknowledged may be gone"
             )
 
 
@@ -90,8 +88,8 @@ class Wire:
         try:
             with driver_errors("connecting"):
                 self._connection.connect()
-            self.send(packed("INFO", "server"))
-            self._primary.recognise(self.answer("INFO"))
+            self.send(_WHO)
+            self._primary.recognise(b"".join(self.answers(2, "INFO")))
         except BaseException:
             self.drop()
             raise

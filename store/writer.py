@@ -14,7 +14,8 @@ from core.records import BucketDocuments
 from store.client import Timeouts
 from store.epoch import refuse_lost_counter
 from store.expiry import may_expire
-from store.fence import ALIVE_S, WAIT_S, Fence, marks_of, release, take
+from store.facts import Server
+from store.fence import ALIVE_S, WAIT_S, Fence, confirm, marks_of, release, take
 from store.keys import Keys
 from store.lanes import Lane, Lanes, Write
 from store.load import Load
@@ -34,6 +35,9 @@ class Limits:
     tries: int = 5
     fence_wait_s: float = WAIT_S
     fence_alive_s: float = ALIVE_S
+    replicas: int = 0
+    """How many must have confirmed a bucket before it counts as written."""
+    replicas_wait_s: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class BucketWriter:
     """Writes buckets to one Redis over connections of its own; made once per task.
 
     Args:
-        run_id: the server process that preflight met; another one is refused.
+        server: the one that preflight met; another one is refused.
         go_on: asked before every batch; raises where this writer is to stop.
     """
 
@@ -66,13 +70,13 @@ class BucketWriter:
         url: str,
         keys: Keys,
         *,
-        run_id: str | None = None,
+        server: Server | None = None,
         timeouts: Timeouts = Timeouts(),
         limits: Limits = Limits(),
         go_on: Callable[[], None] = lambda: None,
     ) -> None:
         self._keys, self._limits, self._go_on = keys, limits, go_on
-        primary = Primary(url, timeouts, run_id)
+        primary = Primary(url, timeouts, server)
         self._control = primary.wire()
         self._looking = primary.wire()
         self._lanes = [Lane(primary.wire()) for _ in range(limits.lanes)]
@@ -170,6 +174,8 @@ class BucketWriter:
                 self._give_up(fence)
             raise
         release(self._control, fence, complete=this.complete)
+        if limits.replicas:
+            confirm(self._control, fence, limits.replicas, limits.replicas_wait_s)
 
     def _give_up(self, fence: Fence) -> None:
         # What is still under way can't be executed after this: it watches the fence.

@@ -19,6 +19,7 @@ from core.pipeline import Profile
 from core.records import BucketDocuments
 from devstack import RedisServer
 from store.client import Timeouts, client_of
+from store.facts import Server
 from store.keys import Keys
 from store.outcome import Checked, Expected, Loaded, Removed
 from store.readback import check_bucket
@@ -87,7 +88,7 @@ class Bank:
         rewrite: set[str] | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts = FAST,
-        run_id: str | None = None,
+        server: Server | None = None,
     ) -> Loaded:
         this = self.this(epoch, complete, raise_epoch, schema_version)
         with BucketWriter(
@@ -95,7 +96,7 @@ class Bank:
             self.keys,
             limits=limits or self.limits,
             timeouts=timeouts,
-            run_id=run_id,
+            server=server,
         ) as writer:
             return writer.load(documents, this, rewrite or set())
 

@@ -413,9 +413,9 @@ class TestAge:
     ) -> None:
         monkeypatch.setattr("store.freshness.VIEWS_KEPT", 3)
         for epoch in (5, 6, 7, 8, 8):
-            keep_view(shelf.client, shelf.keys, epoch, NOW)
+            keep_view(shelf.client, shelf.keys, epoch, NOW, "r")
         kept = shelf.client.zrange(shelf.keys.views, 0, -1)
-        assert kept == [b"%d %b" % (n, NOW.isoformat().encode()) for n in (6, 7, 8)]
+        assert kept == [b"%d %b r" % (n, NOW.isoformat().encode()) for n in (6, 7, 8)]
 
 
 class TestRights:

@@ -184,7 +184,7 @@ def test_there_is_no_fall_back_to_plain_text(server, make_bank) -> None:
         (driver.AuthenticationError("x", status_code="WRONGPASS"), TargetDenied),
         (driver.AuthenticationError("x"), TargetDenied),
         (driver.NoPermissionError("x", status_code="NOPERM"), TargetDenied),
-        (driver.ReadOnlyError("x"), TargetUnfit),
+        (driver.ReadOnlyError("x"), TargetUnavailable),
         (driver.OutOfMemoryError("x"), TargetUnfit),
         (driver.ResponseError("unknown command 'JSON.SET', with args"), TargetUnfit),
         (driver.ResponseError("anything else"), TargetUnfit),

@@ -15,6 +15,7 @@ from core.document import opened
 from core.errors import FenceLost, TargetDenied, TargetError, TargetUnavailable, TargetUnfit
 from devstack import RedisServer
 from store.client import Timeouts, client_of
+from store.facts import Server
 from store.lanes import Lane
 from store.wire import Restarted
 from store.writer import Limits
@@ -173,7 +174,7 @@ def test_a_server_that_came_back_empty_is_no_success(own_bank, own_server, monke
         own_server.start()
 
     ran = on_batch(monkeypatch, 4, restart)
-    with pytest.raises(TargetUnavailable, match="another server process"):
+    with pytest.raises(TargetUnavailable, match="another server answers"):
         own_bank.load(own_bank.documents(300), limits=IMPATIENT)
     assert ran
     assert own_bank.dump() == {}
@@ -202,7 +203,7 @@ def test_a_server_that_came_back_with_the_fence_is_no_success(
 
 def test_a_server_other_than_preflights_is_refused(bank) -> None:
     with pytest.raises(Restarted):
-        bank.load(bank.documents(3), run_id="0" * 40)
+        bank.load(bank.documents(3), server=Server("0" * 40, None))
 
 
 def test_flushall_in_mid_load_is_no_success(own_bank, monkeypatch) -> None:

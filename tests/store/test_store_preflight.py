@@ -18,8 +18,7 @@ from store.runs import append, last
 def test_a_fit_server_tells_its_facts_and_keeps_no_canary(bank) -> None:
     facts = preflight(bank.client, bank.keys, 1000)
     info = bank.client.info()
-    assert facts.run_id == info["run_id"]
-    assert facts.replication_id == info["master_replid"]
+    assert facts.server == (info["run_id"], info["master_replid"])
     assert facts.used_memory > 0
     assert list(bank.client.scan_iter(match=f"prefetch:{bank.keys.name}:*")) == [
         bank.keys.bucket_count
