@@ -1,7 +1,7 @@
 """MariaDB, MySQL and SQLite through SQLAlchemy: a server-side cursor, row by row.
 
 Reads: the tables and queries that the pipeline file names, only the columns named there.
-Grants: SELECT on the tables or just on those columns.
+Grants: SELECT on the tables; MariaDB does not describe one to whom it grants columns only.
 Order: none; rows come as the server sends them.
 One snapshot: one read-only transaction WITH CONSISTENT SNAPSHOT at REPEATABLE READ (InnoDB;
 MyISAM tables have none); for SQLite one read transaction (with WAL beside writers).

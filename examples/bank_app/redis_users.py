@@ -1,6 +1,6 @@
 """The two Redis users of the app, each with the least that it needs; made at start, removed at end.
 
-In production an administrator makes them once: see docs/reading-profiles.md.
+In production an administrator makes them once: see docs/redis-users.md.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 
-SESSION = (
-    "-@all ~profile:* ~idx:demo_bank ~prefetch:demo_bank:floor:* ~prefetch:demo_bank:views "
-    "+json.get +mget +zrevrangebyscore +ft.search"
-)
-LOGIN = "-@all ~credential:* +json.get"
+from devstack.folders import PROJECT
+
+GRANTS = PROJECT / "deploy" / "grants" / "redis.acl"
+
+
+def rules_of(user: str) -> str:
+    """The rules of one of the users for whom deploy/grants has some."""
+    users = (line.split(maxsplit=2) for line in GRANTS.read_text(encoding="utf-8").splitlines())
+    return next(rules for _, name, rules in users if name == user)
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,12 @@ def redis_users(url: str) -> Iterator[Urls]:
         redis.RedisError: Redis is down, or refuses.
     """
     mark = token_hex(4)
-    secrets = {f"app_session_{mark}": token_hex(24), f"app_login_{mark}": token_hex(24)}
+    secrets = {f"{role}_{mark}": token_hex(24) for role in ("app_session", "app_login")}
     with redis.Redis.from_url(url) as client:
         try:
-            for (name, secret), rules in zip(secrets.items(), (SESSION, LOGIN), strict=True):
-                client.execute_command("ACL", "SETUSER", name, "on", f">{secret}", *rules.split())
+            for name, secret in secrets.items():
+                rules = rules_of(name.removesuffix(f"_{mark}")).split()
+                client.execute_command("ACL", "SETUSER", name, "on", f">{secret}", *rules)
             yield Urls(*(_as(url, name, secret) for name, secret in secrets.items()))
         finally:
             # A Redis that is gone has taken them along.

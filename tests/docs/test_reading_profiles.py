@@ -25,6 +25,7 @@ from store.index import create
 from store.index_schema import IndexSchema
 from store.keys import Keys
 from store.reader import reading_of
+from tests.security import grants
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reading-profiles.md").read_text(encoding="utf-8")
@@ -57,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def profiles(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The users of the page, and the Redis users that it tells to make."""
+    """The users of the page, and the Redis users that it names."""
     monkeypatch.chdir(ROOT)
     reading = reading_of(CONFIG)
     keys = Keys(reading.profile)
@@ -77,12 +78,9 @@ def profiles(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
                 text = sealed(body, Meta(1, 5, digest(body, 1)))
                 client.execute_command("JSON.SET", key, "$", text)
         create(client, keys, IndexSchema(reading))
-        [users] = [block for block in blocks("text") if "ACL" in block]
-        for line in users.splitlines():
-            client.execute_command(*line.split())
-    host = server.url.removeprefix("redis://")
-    monkeypatch.setenv("PROFILES_URL", f"redis://app_session:secret1@{host}")
-    monkeypatch.setenv("CREDENTIALS_URL", f"redis://app_login:secret2@{host}")
+    grants.apply_redis(server.url)
+    monkeypatch.setenv("PROFILES_URL", grants.as_user(server.url, "app_session"))
+    monkeypatch.setenv("CREDENTIALS_URL", grants.as_user(server.url, "app_login"))
 
 
 def test_examples(profiles: None) -> None:
