@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.records import BAD_COLUMN
+from core.records import BAD_COLUMN, CANONICAL
 
 TEXT_KINDS = frozenset(
     {"string", "uuid", "objectid", "password_hash", "decimal", "date", "timestamp", "time"}
@@ -19,10 +19,14 @@ TEXT_KINDS = frozenset(
 
 
 class Delivered(NamedTuple):
-    """A column's values, and where one of them could not be delivered (None: nowhere)."""
+    """A column's values, and where one of them could not be delivered (None: nowhere).
+
+    ``canonical`` tells that they are JSON text as orjson prints it.
+    """
 
     values: pa.Array
     bad: pa.Array | None = None
+    canonical: bool = False
 
 
 def frame(
@@ -40,6 +44,7 @@ def frame(
     arrays.update(flags)
     table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
     made: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    made.attrs[CANONICAL] = [name for name, column in columns.items() if column.canonical]
     return made
 
 
@@ -77,9 +82,9 @@ def _decoded(value: bytes | None) -> str | None:
 
 def _first_bad(columns: Mapping[str, Delivered]) -> pa.Array:
     first: Any = None
-    for name, (values, bad) in reversed(list(columns.items())):
+    for name, column in reversed(list(columns.items())):
         if first is None:
-            first = pa.nulls(len(values), pa.string())
-        if bad is not None:
-            first = pc.if_else(bad, pa.scalar(name, pa.string()), first)
+            first = pa.nulls(len(column.values), pa.string())
+        if column.bad is not None:
+            first = pc.if_else(column.bad, pa.scalar(name, pa.string()), first)
     return first

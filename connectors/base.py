@@ -32,6 +32,8 @@ column of the row whose value can't be delivered at all, such as bytes that are 
 where all is well; the value itself is null), then for queries with ``unnest`` the boolean column
 ``core.records.EMPTY``, and for sources without fixed columns one boolean column
 ``core.records.ABSENT + name`` a column, true where the document lacks the field.
+A frame's attribute ``core.records.CANONICAL`` names the columns whose JSON text orjson printed
+(without spaces, each key once, numbers in their shortest form): they need not be parsed again.
 All chunks of one query have the same columns and Arrow types; a query without rows has no chunks.
 
 **Paths.** A column of exactly the path's name comes first; else the part before the first dot is

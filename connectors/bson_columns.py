@@ -16,12 +16,14 @@ import pyarrow as pa
 from bson import Binary, Decimal128, Int64
 
 from connectors.arrow import Delivered, false
-from connectors.bson_text import TEXT_OF, decimal_text, json_text
+from connectors.bson_text import TEXT_OF, decimal_text, json_texts
 from connectors.nested import MISSING, Missing
 from core.values import NUMBER_DIGITS, SAFE_INTEGER, Kind
 
 _NULL = type(None)
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+"""As JSON writes them: ``00123`` may be somebody else than ``123``."""
+
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INT64 = range(-(2**63), 2**63)
 
@@ -29,12 +31,12 @@ _INT64 = range(-(2**63), 2**63)
 class Form(NamedTuple):
     """How a kind is delivered: the types that Arrow takes as they are, else one by one.
 
-    ``one`` gives None for a value that can't be delivered.
+    ``each`` gives None for None, and for a value that can't be delivered.
     """
 
     arrow: pa.DataType
     plain: frozenset[type]
-    one: Callable[[Any], Any]
+    each: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def column(values: Sequence[Any], kind: Kind) -> tuple[Delivered, pa.Array]:
@@ -56,10 +58,9 @@ def _delivered(values: Sequence[Any], types: set[type], form: Form) -> Delivered
             return Delivered(pa.array(values, pa.timestamp("us", "UTC")).cast(pa.string()))
     except UnicodeEncodeError:
         pass  # what was no UTF-8 became surrogates: the values are looked at one by one
-    one = form.one
-    given = [None if each is None else one(each) for each in values]
+    given = form.each(values)
     bad = [new is None and old is not None for new, old in zip(given, values, strict=True)]
-    return Delivered(pa.array(given, form.arrow), pa.array(bad, pa.bool_()))
+    return Delivered(pa.array(given, form.arrow), pa.array(bad, pa.bool_()), form is _JSON)
 
 
 def _text(value: Any) -> str | None:
@@ -104,19 +105,19 @@ def _binary(value: Any) -> bytes | None:
     return bytes(value) if type(value) in {bytes, Binary} else None
 
 
-def _json(value: Any) -> bytes | None:
-    return json_text(value)
+def _each(one: Callable[[Any], Any]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    return lambda values: [None if value is None else one(value) for value in values]
 
 
 _INSTANTS = {datetime, _NULL}
-_TEXT = Form(pa.string(), frozenset({str, _NULL}), _text)
-_JSON = Form(pa.string(), frozenset(), _json)
+_TEXT = Form(pa.string(), frozenset({str, _NULL}), _each(_text))
+_JSON = Form(pa.string(), frozenset(), json_texts)
 
 FORMS: dict[Kind, Form] = {
-    "integer": Form(pa.int64(), frozenset({int, Int64, _NULL}), _integer),
-    "number": Form(pa.float64(), frozenset({float, _NULL}), _number),
-    "boolean": Form(pa.bool_(), frozenset({bool, _NULL}), _boolean),
-    "binary": Form(pa.binary(), frozenset({bytes, _NULL}), _binary),
+    "integer": Form(pa.int64(), frozenset({int, Int64, _NULL}), _each(_integer)),
+    "number": Form(pa.float64(), frozenset({float, _NULL}), _each(_number)),
+    "boolean": Form(pa.bool_(), frozenset({bool, _NULL}), _each(_boolean)),
+    "binary": Form(pa.binary(), frozenset({bytes, _NULL}), _each(_binary)),
     "json": _JSON,
     "array": _JSON,
 }

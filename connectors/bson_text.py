@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from struct import Struct
 from typing import Any
@@ -18,6 +18,7 @@ from bson.datetime_ms import DatetimeMS
 _BID = Struct("<QQ")
 _COEFFICIENT = (1 << 49) - 1
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_LINE_END = orjson.Fragment(b"\n")
 
 
 def decimal_text(value: Decimal128) -> str:
@@ -48,6 +49,26 @@ def json_text(value: Any) -> bytes | None:
         return None
     # orjson prints what is not finite as null: only then a look inside is needed.
     return None if b"null" in printed and not _finite(value) else printed
+
+
+def json_texts(values: Sequence[Any]) -> list[bytes | None]:
+    """What ``json_text`` gives for each value; None for None."""
+    if not values:
+        return []
+    # All at once, with line ends between them: what is printed here has none itself.
+    parted: list[Any] = [_LINE_END] * (2 * len(values) - 1)
+    parted[::2] = values
+    try:
+        printed = orjson.dumps(parted, default=_in_json, option=_OPTIONS)
+    except TypeError:
+        return [None if value is None else json_text(value) for value in values]
+    texts: list[bytes | None] = [*printed[1:-1].split(b",\n,")]
+    if b"null" not in printed:
+        return texts
+    return [
+        None if value is None or (text and b"null" in text and not _finite(value)) else text
+        for value, text in zip(values, texts, strict=True)
+    ]
 
 
 def _string(value: str) -> str | None:

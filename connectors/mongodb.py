@@ -41,6 +41,7 @@ from connectors.bson_columns import column
 from connectors.mongodb_errors import translated
 from connectors.mongodb_filters import Find, find
 from connectors.nested import CROSSED, at, unnest
+from connectors.tls import check_mongodb
 from core.errors import ConfigError, SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
 from core.records import ABSENT, EMPTY, Consistency, Query
@@ -68,6 +69,7 @@ class MongoConnector:
 
     def __init__(self, name: str, source: Source) -> None:
         self._name, self._source = name, source
+        check_mongodb(name, source.url.get_secret_value())
         self._client: MongoClient[Document] | None = None
         self._database: Database[Document] | None = None
         self._session: ClientSession | None = None
@@ -263,7 +265,8 @@ def _frame(
             delivered, absent = column(found, types[wanted.name].kind)
             if outer is not None:
                 bad = None if delivered.bad is None else delivered.bad.take(outer)
-                delivered, absent = Delivered(delivered.values.take(outer), bad), absent.take(outer)
+                taken = delivered.values.take(outer)
+                delivered, absent = delivered._replace(values=taken, bad=bad), absent.take(outer)
         columns[wanted.name] = delivered
         flags[ABSENT + wanted.name] = absent
     return frame(columns, flags)

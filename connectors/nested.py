@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 
@@ -44,9 +45,13 @@ def at(documents: Sequence[Any], steps: Sequence[str]) -> Sequence[Any]:
     """What stands at the path in each document: MISSING where nothing does."""
     found = documents
     for step in steps:
-        found = [
-            each.get(step, MISSING) if type(each) is dict else _outside(each) for each in found
-        ]
+        try:
+            # Usually it is there in every document.
+            found = list(map(itemgetter(step), found))
+        except (KeyError, TypeError):
+            found = [
+                each.get(step, MISSING) if type(each) is dict else _outside(each) for each in found
+            ]
     return found
 
 

@@ -17,6 +17,9 @@ BAD_COLUMN = "__bad"
 ABSENT = "__absent."
 """Prefix of the boolean columns that tell where a document lacks a field."""
 
+CANONICAL = "canonical"
+"""A frame's attribute: the columns whose JSON text is as orjson prints it."""
+
 EMPTY = "__empty"
 """A frame's boolean column, true where the array to unnest has no element; see ``Query.unnest``."""
 

@@ -122,6 +122,8 @@ def cast(
     delivered: ColumnType | None,
     target: ColumnType,
     timezone: str | None,
+    *,
+    canonical: bool = False,
 ) -> Cast:
     """One column as typed.
 
@@ -131,10 +133,11 @@ def cast(
         delivered: the source's own type, where known.
         target: the type as ``resolve_type`` gives it.
         timezone: the dataset's zone for times without one; the column's goes first.
+        canonical: JSON text is as orjson prints it (``connectors.base``).
     """
     if series.dtype in (pl.Categorical, pl.Enum):
         series = series.cast(pl.String)
     if series.dtype == pl.Null:
         return Cast(nulls(series, typed_dtype(target)))
-    wanted = Wanted(column, delivered, target, column.timezone or timezone)
+    wanted = Wanted(column, delivered, target, column.timezone or timezone, canonical)
     return _CASTS[target.kind](clean(series, column, target.kind), wanted)

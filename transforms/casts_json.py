@@ -14,6 +14,7 @@ from core.values import SAFE_INTEGER
 from transforms.casts_decimals import holds
 from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, nulls, only, refuse_all, settle
 from transforms.casts_text import NUL
+from transforms.kept_numbers import is_kept
 
 DEPTH = 100
 """Levels of arrays and objects in a value; RedisJSON refuses documents of more than 128."""
@@ -21,8 +22,9 @@ DEPTH = 100
 _MANY_DIGITS = 1000
 """No kind takes integers of more digits, and Python refuses to read some thousands."""
 
-# What the plain way does not see: orjson turns integers beyond 64 bits into doubles
-_DELICATE = r"[0-9]{16}|\\u0000"
+# What the plain way does not see: orjson turns integers beyond 64 bits into doubles, and Redis
+# reads some numbers of many digits or with an exponent as a neighbour
+_DELICATE = r"[0-9]{16}|[0-9.]{17}|(?:^|[\[:,\s])-?[0-9.]+[eE]|\\u0000"
 
 _ZEROS = re.compile(r"\.([0-9]*?)0+(?![0-9])")
 
@@ -108,7 +110,8 @@ def inspect(value: Any) -> None:
             if abs(value) > SAFE_INTEGER:
                 raise Unfit("integer_beyond_2_53")
         case float() | Decimal():
-            if not holds(float(value), Decimal(repr(value) if isinstance(value, float) else value)):
+            exact = Decimal(repr(value) if isinstance(value, float) else value)
+            if not (holds(float(value), exact) and is_kept(float(value))):
                 raise Unfit("inexact_number")
         case list():
             for item in value:
@@ -153,8 +156,10 @@ def cast_json(series: pl.Series, wanted: Wanted) -> Cast:
         return settle(series, nulls(series, pl.String()), judge)
     if series.dtype != pl.String:
         return refuse_all(series, pl.String(), "not_json")
-    texts = only(series, ~series.str.contains(_DELICATE)).to_list()
-    fast = [None if text is None else _plainly_good(text) for text in texts]
+    plain = only(series, ~series.str.contains(_DELICATE))
+    if wanted.canonical:
+        return settle(series, only(plain, plain.str.count_matches(r"[\[{]") <= DEPTH), judge)
+    fast = [None if text is None else _plainly_good(text) for text in plain.to_list()]
     return settle(series, pl.Series(fast, dtype=pl.String), judge)
 
 

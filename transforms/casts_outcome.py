@@ -33,13 +33,15 @@ class Cast:
 class Wanted:
     """What one column is to become.
 
-    ``delivered`` is the source's own type, if known; ``timezone`` that of times without one.
+    ``delivered`` is the source's own type, if known; ``timezone`` that of times without one;
+    ``canonical`` tells that JSON text is as orjson prints it.
     """
 
     column: Column
     delivered: ColumnType | None
     target: ColumnType
     timezone: str | None
+    canonical: bool = False
 
 
 class Unfit(Exception):
@@ -94,6 +96,16 @@ def refuse(series: pl.Series, values: pl.Series, reason: str) -> Cast:
         return Cast(values)
     bad = values.is_null() & series.is_not_null()
     return Cast(values, pl.select(pl.when(bad).then(pl.lit(reason))).to_series())
+
+
+def then(first: Cast, second: Cast) -> Cast:
+    """A cast after a cast: the values of the second, the reasons of both."""
+    if first.reasons is None:
+        return second
+    if second.reasons is None:
+        return Cast(second.values, first.reasons)
+    both = first.reasons.zip_with(first.reasons.is_not_null(), second.reasons)
+    return Cast(second.values, both)
 
 
 def refuse_all(series: pl.Series, dtype: pl.DataType, reason: str) -> Cast:

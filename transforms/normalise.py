@@ -16,7 +16,7 @@ import pyarrow as pa
 from core.expressions import condition
 from core.pipeline import Link, UserId
 from core.plan import DatasetPlan
-from core.records import EMPTY, RowCounts
+from core.records import CANONICAL, EMPTY, RowCounts
 from core.values import ColumnType
 from transforms.casts import cast_user_id
 from transforms.columns import CULPRIT, REASON, ROW, USER_ID, key_columns, to_columns
@@ -65,7 +65,7 @@ def normalise(frame: pd.DataFrame, plan: DatasetPlan, hook: Hook | None) -> Norm
     if EMPTY in raw.columns:
         result.rows = raw = _filtered(raw, ~pl.col(EMPTY), "empty", result.counts.filtered)
     columns = {name: (raw[name], plan.columns[name]) for name in plan.columns}
-    rows = typed(raw, columns, plan)
+    rows = typed(raw, columns, plan, frame.attrs.get(CANONICAL, ()))
     if hook is not None:
         rows = transformed(rows, plan, hook, result.counts.filtered)
     if plan.early_where is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from core.pipeline import Column
@@ -12,7 +14,10 @@ from transforms.columns import CULPRIT, REASON
 
 
 def typed(
-    raw: pl.DataFrame, columns: dict[str, tuple[pl.Series, Column]], plan: DatasetPlan
+    raw: pl.DataFrame,
+    columns: dict[str, tuple[pl.Series, Column]],
+    plan: DatasetPlan,
+    canonical: Collection[str] = (),
 ) -> pl.DataFrame:
     """Typed columns with ``REASON`` and ``CULPRIT`` of the first value in a row that does not fit.
 
@@ -20,6 +25,7 @@ def typed(
         raw: the frame that the columns are from, to take its marks along.
         columns: by name, the values and what the pipeline file says of them.
         plan: the dataset's plan with its types resolved.
+        canonical: the columns whose JSON text is as orjson prints it.
     """
     made: list[pl.Series] = []
     reason = pl.Series(REASON, [None], dtype=pl.String).new_from_index(0, raw.height)
@@ -28,7 +34,8 @@ def typed(
     for name, (series, column) in columns.items():
         target = plan.types[name]
         # Dates and times that have a format are tried in ISO form too, as real columns print them.
-        result = cast(series, column, target, target, plan.dataset.timezone)
+        zone = plan.dataset.timezone
+        result = cast(series, column, target, target, zone, canonical=name in canonical)
         made.append(result.values.alias(name))
         if result.reasons is not None:
             marks.append((name, result))
