@@ -26,10 +26,11 @@ _CONTROL_KEYS = 3
 
 @dataclass(frozen=True)
 class Written:
-    """How many users a pass has created and removed: what explains the number of keys."""
+    """What explains the number of keys: users created and removed, documents read back."""
 
     created: int = 0
     removed: int = 0
+    documents: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,23 +105,25 @@ class Continuity:
         """
         with client_of(self._url, self._timeouts) as client:
             facts = facts_of(client)
+            if facts.server != self._facts.server or not facts.primary:
+                raise TargetUnavailable(
+                    "a restart or a failover since the load began: what was acknowledged may be "
+                    "gone"
+                )
+            refuse_eviction(facts)
+            if facts.evicted > self._facts.evicted:
+                raise TargetUnfit(
+                    f"{facts.evicted - self._facts.evicted} keys were evicted during the run: "
+                    "keep maxmemory-policy at noeviction, and run again"
+                )
             refuse_lost_epoch(client, self._keys, self._epoch, self._run)
-        if facts.server != self._facts.server or not facts.primary:
-            raise TargetUnavailable(
-                "a restart or a failover since the load began: what was acknowledged may be gone"
-            )
-        refuse_eviction(facts)
-        if facts.evicted > self._facts.evicted:
-            raise TargetUnfit(
-                f"{facts.evicted - self._facts.evicted} keys were evicted during the run: keep "
-                "maxmemory-policy at noeviction, and run again"
-            )
         return facts
 
     def _vanished(self, now: TargetFacts, written: Written) -> bool:
         explained = 2 * written.removed + now.expired - self._facts.expired
         explained += _CONTROL_KEYS * self._keys.buckets + _CONTROL_KEYS
-        return now.keys < self._facts.keys + written.created - explained
+        least = max(self._facts.keys + written.created, written.documents)
+        return now.keys < least - explained
 
     def _back(self) -> TargetFacts:
         """The facts of a primary that answers again.
