@@ -43,7 +43,7 @@ class Clients:
     ) -> None:
         self._process, self._folder, self.urls = process, folder, urls
         self._numbers = count()
-        self.config = ""
+        self.pid, self.config = process.pid, ""
 
     def ask(
         self, subject: str, rates: Mapping[str, float], connections: int, seconds: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -12,6 +13,7 @@ from typing import Any
 
 import bcrypt
 
+from benchmarks.read.apart import apart, can_be_apart
 from benchmarks.read.choosing import chosen
 from benchmarks.read.clients import Asked, Clients, clients
 from benchmarks.read.figures import SWEEP, Asking, Figures, rows
@@ -37,19 +39,36 @@ from store.reader import Reader, reading_of
 REDIS, PEERS = "redis", ("postgresql", "mongodb")
 SUBJECTS = (REDIS, *PEERS)
 LOADING = "loading"
-Load = tuple[tuple[str, ...], str, int]
 Rates = dict[str, float]
-LOADS: tuple[Load, ...] = (
-    ((REDIS,), LOADING, 0),
-    (PEERS, LOADING, 0),
-    ((REDIS,), "loading_niced", 19),
-)
 SETTLE_S = 1.0
 BCRYPT_COST = 12
 HASHES = 3
 REBUILDS = 5
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load, whom to ask meanwhile, and what that is called.
+
+    Attributes:
+        nice: how far all other programs go before it.
+        apart: whether it leaves a core to the app and its Redis.
+    """
+
+    subjects: tuple[str, ...]
+    state: str
+    nice: int = 0
+    apart: bool = False
+
+
+LOADS = (
+    Load((REDIS,), LOADING),
+    Load(PEERS, LOADING),
+    Load((REDIS,), "loading_niced", nice=19),
+    *([Load((REDIS,), "loading_apart", apart=True)] if can_be_apart() else []),
+)
 
 
 @dataclass(frozen=True)
@@ -60,15 +79,15 @@ class Plan:
         rate: requests per second of each question; an app's three look-ups are asked at once,
             searches by themselves.
         connections: of all these, and of the way to the highest rate.
-        sweep: numbers of connections that a profile by id is asked over, at four times the rate.
+        sweep: numbers of connections that a profile by id is asked over, at twice the rate.
         seconds: of each idle measurement; the others last as long as what goes on meanwhile.
         step_s: of one rate on the way to the highest one.
         steps: at most so many on that way, each half as much again.
         turn_s: of one job while something goes on.
-        loads: whom to ask during each load, what that is called, and how nice the load is.
+        loads: carried out one after the other.
     """
 
-    rate: float = 100.0
+    rate: float = 300.0
     connections: int = 4
     sweep: tuple[int, ...] = (1, 4, 16, 64)
     seconds: float = 15.0
@@ -137,7 +156,7 @@ class Play:
             self._end(redis, work, subject, "searching", beside)
             found["measured"] += rows(beside, "searching")
             for number in plan.sweep:
-                one = client.ask(subject, {"id": plan.rate * 4}, number, plan.step_s * 2)
+                one = client.ask(subject, {"id": plan.rate * 2}, number, plan.step_s * 2)
                 found["measured"] += rows([one], SWEEP)
             self._say(f"looking for the highest rates of {subject}")
             for question in QUESTIONS:
@@ -148,15 +167,21 @@ class Play:
                 most[question] = asking.throughput()
 
     def _loading(self, client: Clients, redis: Client) -> None:
-        for subjects, state, nice in self._plan.loads:
+        server = redis.info("server")["process_id"]
+        for load in self._plan.loads:
+            subjects, state = load.subjects, load.state
             self._say(f"asking {' and '.join(subjects)} ({state}): prefetch run writes all anew")
             self._ground.version += 1
             client.config = self._ground.config
             jobs, turns = self._jobs(client, subjects)
             work = self._begin(redis)
-            with client_of(self._ground.stack.urls["redis"]) as watcher, Writes(watcher) as writes:
+            with (
+                apart({server, client.pid}) if load.apart else nullcontext(),
+                client_of(self._ground.stack.urls["redis"]) as watcher,
+                Writes(watcher) as writes,
+            ):
                 started = time.monotonic_ns()
-                report = self._ground.load_all(partial(next, turns), nice)
+                report = self._ground.load_all(partial(next, turns), load.nice)
                 run = (started, time.monotonic_ns())
             self._found.setdefault("runs", []).append(_told(report))
             for subject in subjects:

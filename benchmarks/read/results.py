@@ -16,6 +16,7 @@ STATES = {
     "searching": "searches",
     "loading": "a full load",
     "loading_niced": "a full load, niced",
+    "loading_apart": "a full load on another core",
     "rebuilding": "index rebuilt",
 }
 """Those of the tables; the JSON also has ``run``: of the load's whole run, with its extraction."""

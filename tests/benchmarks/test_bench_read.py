@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks.read.__main__ import bench
+from benchmarks.read.apart import can_be_apart
 from benchmarks.read.client import ANSWERED, UNANSWERED, Job, _asked
 from benchmarks.read.figures import SWEEP, figures_of
-from benchmarks.read.play import SUBJECTS, Plan, wrong_answers
+from benchmarks.read.play import SUBJECTS, Load, Plan, wrong_answers
 from benchmarks.read.questions import QUESTIONS
 from benchmarks.read.results import tables
 
@@ -81,7 +82,7 @@ def results(prefect_url: str) -> dict[str, Any]:
         step_s=0.06,
         steps=1,
         turn_s=0.3,
-        loads=((SUBJECTS[:1], "loading", 19),),
+        loads=(Load(SUBJECTS[:1], "loading", nice=19, apart=can_be_apart()),),
     )
     found = bench(CUSTOMERS, plan, prefect_url)
     return dict(json.loads(json.dumps(found)))
