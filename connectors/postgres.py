@@ -31,6 +31,7 @@ from connectors.postgres_errors import connect_error, statement_error
 from connectors.postgres_filters import folding_probe, where
 from connectors.postgres_statement import Statement, statement
 from connectors.relations import find_places, relation_sql, table_sql, unknown_table
+from connectors.tls import check_postgres
 from core.errors import SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
 from core.records import EMPTY, Consistency, Query
@@ -74,6 +75,7 @@ class PostgresConnector:
 
     def __init__(self, name: str, source: Source, url: URL) -> None:
         self._name, self._source = name, source
+        check_postgres(name, url)
         dialect = url.set(drivername="postgresql+psycopg").get_dialect()()
         self._quote = dialect.identifier_preparer
         self._place = f"{url.host or 'the local socket'}:{url.port or 5432}"
@@ -121,7 +123,9 @@ class PostgresConnector:
         planned = self._statement(query)
         connection, seen, sent = self._open_connection(), 0, 0
         # The savepoint keeps the snapshot when the caller stops before the end.
-        command = f"COPY ({self._select(query)}) TO STDOUT (FORMAT csv)".encode()
+        # A database without an encoding sends nothing but UTF-8, unless told to send it as it is.
+        encoding = ", ENCODING 'SQL_ASCII'" if self._ascii else ""
+        command = f"COPY ({self._select(query)}) TO STDOUT (FORMAT csv{encoding})".encode()
         with (
             self._edge(query),
             connection.transaction(),

@@ -11,10 +11,22 @@ import polars as pl
 
 from core.values import NUMBER_DIGITS, SAFE_INTEGER
 from transforms.casts_decimals import decimal_of, holds
-from transforms.casts_outcome import Cast, Judge, Unfit, Wanted, only, refuse, refuse_all, settle
+from transforms.casts_outcome import (
+    Cast,
+    Judge,
+    Unfit,
+    Wanted,
+    only,
+    refuse,
+    refuse_all,
+    settle,
+    then,
+)
 from transforms.casts_text import matches
+from transforms.kept_numbers import all_kept, is_kept
 
 _BEYOND = "integer_beyond_2_53"
+_INEXACT = "inexact_number"
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _SAFE_DIGITS = len(str(SAFE_INTEGER))
 _SHORT_INTEGER = rf"-?(?:0|[1-9][0-9]{{0,{_SAFE_DIGITS - 1}}})"
@@ -95,10 +107,10 @@ def _from_text(series: pl.Series) -> pl.Series:
 
 
 def number_judge(wanted: Wanted) -> Judge:
-    """The rule for numbers: doubles that stand for just the value given."""
+    """The rule for numbers: doubles that stand for just the value given, and that Redis keeps."""
     from_integers = wanted.delivered is not None and wanted.delivered.kind == "integer"
 
-    def judge(value: Any) -> float:
+    def double(value: Any) -> float:
         if isinstance(value, int):
             return float(_safe(value))
         if isinstance(value, float):
@@ -109,6 +121,12 @@ def number_judge(wanted: Wanted) -> Judge:
         if from_integers and isinstance(value, str) and _INTEGER.fullmatch(value):
             return float(_safe(int(value[: _SAFE_DIGITS + 2])))
         return double_of(exact)
+
+    def judge(value: Any) -> float:
+        found = double(value)
+        if not is_kept(found):
+            raise Unfit(_INEXACT)
+        return found
 
     return judge
 
@@ -122,12 +140,17 @@ def double_of(exact: Decimal) -> float:
     digits = "".join(map(str, exact.as_tuple().digits)).strip("0")
     found = float(exact)
     if len(digits) > NUMBER_DIGITS or not holds(found, exact):
-        raise Unfit("inexact_number")
+        raise Unfit(_INEXACT)
     return found + 0.0
 
 
 def cast_number(series: pl.Series, wanted: Wanted) -> Cast:
-    """Finite Float64; a negative zero becomes zero, as equal numbers should look equal."""
+    """Finite Float64 that Redis keeps; a negative zero becomes zero: equal numbers look equal."""
+    made = _doubles(series, wanted)
+    return then(made, refuse(made.values, only(made.values, all_kept(made.values)), _INEXACT))
+
+
+def _doubles(series: pl.Series, wanted: Wanted) -> Cast:
     judge, dtype = number_judge(wanted), series.dtype
     if dtype == pl.Boolean:
         return Cast(series.cast(pl.Float64))

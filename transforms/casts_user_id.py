@@ -10,7 +10,7 @@ from core.pipeline import Column, UserId
 from core.values import ColumnType
 from transforms.casts_ids import cast_objectid, cast_uuid
 from transforms.casts_numbers import cast_integer
-from transforms.casts_outcome import Cast, Wanted, nulls, only, refuse, refuse_all
+from transforms.casts_outcome import Cast, Wanted, nulls, only, refuse, refuse_all, then
 from transforms.casts_text import fold, matches
 
 LONGEST_BYTES = 512
@@ -35,11 +35,11 @@ def cast_user_id(series: pl.Series, spec: UserId) -> Cast:
     if series.dtype == pl.String:
         series = fold(series, spec.trim, spec.case)
         filled = refuse(series, only(series, series != ""), "user_id_empty")
-    cast = _then(filled, _typed(filled.values, spec))
+    cast = then(filled, _typed(filled.values, spec))
     if spec.pattern is None:
         return cast
     fit = only(cast.values, _fits(cast.values, spec.pattern))
-    return _then(cast, refuse(cast.values, fit, "user_id_pattern"))
+    return then(cast, refuse(cast.values, fit, "user_id_pattern"))
 
 
 def _typed(series: pl.Series, spec: UserId) -> Cast:
@@ -66,17 +66,7 @@ def _string(series: pl.Series, spec: UserId) -> Cast:
     short = only(series, series.str.len_bytes() <= LONGEST_BYTES)
     clean = only(short, ~short.str.contains(_CONTROL))
     first = refuse(series, short, "user_id_too_long")
-    return _then(first, refuse(short, clean, "user_id_control_character"))
-
-
-def _then(first: Cast, second: Cast) -> Cast:
-    """A cast after a cast: the reasons of both."""
-    if first.reasons is None:
-        return second
-    if second.reasons is None:
-        return Cast(second.values, first.reasons)
-    both = first.reasons.zip_with(first.reasons.is_not_null(), second.reasons)
-    return Cast(second.values, both)
+    return then(first, refuse(short, clean, "user_id_control_character"))
 
 
 def _fits(values: pl.Series, pattern: str) -> pl.Series:

@@ -14,6 +14,7 @@ import orjson
 import polars as pl
 
 from core.values import Kind
+from transforms.kept_numbers import nearest_kept, plainly_kept
 
 _RAW_KINDS: frozenset[Kind] = frozenset(("json", "array"))
 _PLAIN_BELOW, _PLAIN_ABOVE = 1e16, 1e-4
@@ -45,12 +46,19 @@ def json_ready(values: pl.Series, kind: Kind | None) -> tuple[pl.Series, bool]:
     if isinstance(dtype, pl.Decimal):
         return values.cast(pl.String), False
     if dtype.is_float():
-        size = values.abs()
+        size, kept = values.abs(), plainly_kept(values)
         odd = (values != 0) & ((size >= _PLAIN_BELOW) | (size < _PLAIN_ABOVE))
-        if odd.any():
-            texts = [None if v is None else orjson.dumps(v).decode() for v in values.to_list()]
+        if odd.any() or not kept.all():
+            texts = map(_double_text, values.to_list(), kept.to_list())
             return pl.Series(values.name, texts, dtype=pl.String), True
     return values, False
+
+
+def _double_text(value: float | None, kept: bool) -> str | None:
+    # Those of a source are kept, or were refused; here are the results of aggregates and formulas.
+    if value is None:
+        return None
+    return orjson.dumps(value if kept else nearest_kept(value)).decode()
 
 
 def object_inner(parts: Sequence[Part]) -> pl.Expr:
