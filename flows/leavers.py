@@ -9,6 +9,7 @@ from uuid import uuid4
 import polars as pl
 
 from connectors.registry import connector
+from core.errors import NotLoaded
 from core.expressions import condition, names_in
 from core.pseudonym import pseudonym
 from core.quarantine import Quarantine
@@ -16,6 +17,8 @@ from flows.guards import Leaving
 from flows.keyed import KeyedReader
 from flows.run_context import RunContext
 from store.client import client_of
+from store.outcome import Expected, Removed
+from store.readback import check_bucket
 from store.scan import present, users_in_redis
 from store.writer import BucketWriter, Pass
 from transforms.columns import USER_ID
@@ -100,6 +103,7 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
         SourceError: the anchor can't be asked.
         FenceLost: another writer has taken a bucket.
         TargetError: Redis did not do it for all.
+        NotLoaded: Redis says that it did, and still holds documents of somebody.
         StageError: a stage file is damaged.
     """
     swept = Swept()
@@ -121,7 +125,28 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
             swept.superseded += done.superseded
             swept.quarantine += Quarantine.of_users(done.quarantined)
             swept.removed_users += [pseudonym(pseudonym_key, user) for user in going]
+            _check_gone(run, bucket, going, done)
     return swept
+
+
+def _check_gone(run: RunContext, bucket: int, users: list[str], done: Removed) -> None:
+    """Does nothing where Redis holds no document of removed users.
+
+    Raises:
+        NotLoaded: it does: a command was damaged on its way, and may have removed others.
+    """
+    expected = Expected(bucket, run.epoch)
+    for user in users:
+        expected.add(user, None, None)
+    left = check_bucket(
+        run.redis_url,
+        run.keys,
+        expected.without(done.quarantined),
+        server=run.server,
+        timeouts=run.timeouts,
+    )
+    if left.findings:
+        raise NotLoaded(dict(left.findings))
 
 
 def leavers_in(run: RunContext, bucket: int) -> list[str]:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from prefect import get_run_logger
 
-from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable
+from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable, counted
 from core.quarantine import Quarantine
 from core.records import LoadCounts, SourceRead
 from core.settings import Settings, load_settings
@@ -100,17 +100,32 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
 
 
 def _written(run: RunContext, groups: list[Group], report: Report) -> Written:
-    with step(report, "load"):
-        _loaded(run, groups, report)
-    with step(report, "check"):
-        _checked(run, groups, report)
+    wrong = _loaded_and_checked(run, groups, report)
+    created = report.loaded.created
+    if wrong:
+        # A digest that is right says "unchanged" of a document that is damaged.
+        report.repeated.append(f"the check found {counted(report.findings)}")
+        get_run_logger().warning("load and check begin again: %s", report.repeated[-1])
+        rewriting = replace(run, rewrite=run.rewrite | wrong)
+        if _loaded_and_checked(rewriting, groups, report):
+            raise NotLoaded(dict(report.findings))
+        created += report.loaded.created
     with step(report, "sweep"):
         swept = sweep(run)
         report.swept = swept.after(report.swept)
     if report.complete and run.plan.pipeline.index is not None:
         with step(report, "index"):
             report.indexed = index(run)
-    return Written(report.loaded.created, swept.removed)
+    still = report.checked - 2 * report.loaded.superseded
+    return Written(created, swept.removed, still)
+
+
+def _loaded_and_checked(run: RunContext, groups: list[Group], report: Report) -> set[str]:
+    """Loads, and gives the users whose documents the check finds wrong."""
+    with step(report, "load"):
+        _loaded(run, groups, report)
+    with step(report, "check"):
+        return _checked(run, groups, report)
 
 
 @contextmanager
@@ -241,13 +256,12 @@ def _loaded(run: RunContext, groups: list[Group], report: Report) -> None:
         report.unwritten += unwritten
 
 
-def _checked(run: RunContext, groups: list[Group], report: Report) -> None:
+def _checked(run: RunContext, groups: list[Group], report: Report) -> set[str]:
     checked = Checked()
     for part in of_groups(run, check, groups):
         checked += part
     report.checked, report.findings = checked.documents, dict(checked.findings)
-    if checked.findings:
-        raise NotLoaded(dict(checked.findings))
+    return checked.user_ids
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 A *campaign* is a module in ``tests/faults/campaigns/`` with
 
-    NAME = "loader_killed"                      # its key in faults.json
+    NAME = "loader_killed"                      # its key in faults.json, and the module's name
     TITLE = "loader killed with -9"             # its line in the table
     TRIALS = 200                                # in the long tier
     def run(trials: int, seed: int, ground: Ground) -> Outcome
@@ -40,8 +40,9 @@ CLASSES = (
     "misses",
     "steps_back",
     "hangs",
+    "left_over",
 )
-"""Classes of violations. A row may have others of its own (``differences``, ``uncaught`` …)."""
+"""Classes of violations; ``left_over`` are fences after a success. A row may have others of its own (``differences``, ``uncaught`` …)."""
 
 BITES = 0.95
 """A row in which the fault bit less often than this is a failure."""

@@ -135,7 +135,7 @@ class Judge:
                 self._explain(verdict, user, found, [world.version])
             self._seen[user] = max(self._seen.get(user, 0), world.version)
         for key in left:
-            verdict.add("torn", f"left over after success: {key}")
+            verdict.add("left_over", f"after success: {key}")
         return verdict
 
     def settled(self, versions: Collection[int], *, damaged: bool = False) -> Verdict:

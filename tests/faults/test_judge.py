@@ -72,7 +72,7 @@ DAMAGE = {
         "torn",
         lambda c: _put(c, "3", lambda d: d["_meta"].update(digest="0" * 32), "profile"),
     ),
-    "a fence": ("torn", lambda c: c.set("prefetch:faults:fence:0", "1:x")),
+    "a fence": ("left_over", lambda c: c.set("prefetch:faults:fence:0", "1:x")),
 }
 
 
