@@ -3,8 +3,8 @@
 A ``Channel`` stands in the place of the driver's socket. What a writer sends is kept; the server
 gets it step by step, while the writer waits in the driver for the reply. A *step* is one command,
 as the server executes it: ``MULTI … EXEC`` is one, because what is queued does nothing before
-EXEC. Commands about nothing but their own connection or the server process (MULTI, UNWATCH, CLIENT, INFO server) are no
-steps of their own: they commute with whatever others do, and go with the step behind them.
+EXEC. Commands about nothing but their own connection or the server process (MULTI, UNWATCH,
+CLIENT, INFO server) are no steps of their own: they commute with whatever others do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import socket
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,18 +19,23 @@ import hiredis
 
 Command = tuple[bytes, ...]
 
+NIL = b"*-1\r\n"
 _READING = frozenset(
     b"GET MGET HGET HGETALL EXISTS TYPE PTTL TTL INFO WATCH JSON.GET JSON.MGET SCAN DBSIZE".split()
 )
 _OWN = frozenset(b"MULTI UNWATCH CLIENT HELLO PING DISCARD SELECT ROLE".split())
-_TIMES = re.compile(rb"\$\d+\r\n(?=# Keyspace)|,avg_ttl=\d+|,subexpiry=\d+")
-_NO_REPLY = object()
+_ABOUT_ALL = frozenset(b"INFO SCAN DBSIZE".split())
+_EXPIRES = re.compile(
+    rb"\*2\r\n:(\d+)\r\n\$\d+\r\n# Keyspace.*?expires=(\d+).*?\r\n\r\n", re.DOTALL
+)
 
 
-class Waiting(Protocol):
-    """Whoever decides when a step is executed."""
+class Server(Protocol):
+    """Whoever decides when a step is executed, and remembers what never changes."""
 
     def wait_for(self, step: Step) -> bytes: ...
+    def settled(self, commands: list[Command]) -> bytes: ...
+    def is_own(self, command: Command) -> bool: ...
 
 
 @dataclass(eq=False)
@@ -43,43 +47,43 @@ class Step:
 
     @property
     def told(self) -> str:
-        """For people: which commands, without values."""
-        names = [b" ".join(command[:2]) if len(command) > 1 else command[0] for command in self]
+        """For people: which commands on which keys."""
+        names = [
+            b" ".join(command[:2]) if len(command) > 1 else command[0] for command in self.commands
+        ]
         return " ".join(name.decode(errors="replace") for name in names)
 
     @property
-    def keys(self) -> set[bytes]:
+    def keys(self) -> frozenset[bytes]:
         """Every argument; keys are among them."""
-        return {argument for command in self.commands for argument in command[1:]}
+        return frozenset(argument for command in self.commands for argument in command[1:])
 
     @property
     def writes(self) -> bool:
         """Whether it could change a key."""
         return any(command[0] not in _READING | _OWN | {b"EXEC"} for command in self.commands)
 
-    def __iter__(self) -> Any:
-        return iter(self.commands)
+    @property
+    def about_all(self) -> bool:
+        """Whether every change of a key could show in the reply."""
+        return any(command[0] in _ABOUT_ALL for command in self.commands)
 
 
 @dataclass(eq=False)
 class Channel:
     """In the place of a socket of the driver."""
 
-    world: Waiting
-    owner: str
-    line: socket.socket
-    """To the server."""
-    is_own: Callable[[Command], bool]
-    """Whether a command commutes with whatever others do."""
+    server: Server
     pending: deque[Command] = field(default_factory=deque)
     closed: bool = False
     cut: bool = False
     watched: set[bytes] = field(default_factory=set)
-    since: list[bytes] = field(default_factory=list)
-    """Since the first WATCH: which steps of others changed one of the watched keys."""
+    dirty: bool = False
+    """Whether a watched key was touched: EXEC will answer nil."""
+    unsent: list[Command] = field(default_factory=list)
+    line: socket.socket | None = None
     _requests: Any = field(default_factory=hiredis.Reader)
     _replies: bytearray = field(default_factory=bytearray)
-    _results: Any = field(default_factory=hiredis.Reader)
 
     def sendall(self, data: bytes) -> None:
         if self.closed:
@@ -95,10 +99,12 @@ class Channel:
             if not self.pending:
                 raise TimeoutError("nothing was asked")
             step = self.next_step()
-            if all(self.is_own(command) for command in step.commands):
-                self._replies += self.execute(step)
+            if all(self.server.is_own(command) for command in step.commands):
+                self.unsent += [c for c in step.commands if c[0] == b"UNWATCH"]
+                self.note(step)
+                self._replies += self.server.settled(step.commands)
             else:
-                self._replies += self.world.wait_for(step)
+                self._replies += self.server.wait_for(step)
         size = min(len(buffer), len(self._replies))
         buffer[:size] = self._replies[:size]
         del self._replies[:size]
@@ -111,35 +117,30 @@ class Channel:
         while self.pending:
             command = self.pending.popleft()
             taken.append(command)
-            name = command[0]
-            within = name == b"MULTI" or (within and name != b"EXEC")
-            if not within and not self.is_own(command):
+            within = command[0] == b"MULTI" or (within and command[0] != b"EXEC")
+            if not within and not self.server.is_own(command):
                 break
         return Step(self, taken)
 
-    def execute(self, step: Step) -> bytes:
+    def execute(self, step: Step, line: socket.socket) -> bytes:
         """Has the server execute a step now; the replies as it sent them."""
-        self.line.sendall(b"".join([_packed(command) for command in step.commands]))
-        text = bytearray()
-        left = len(step.commands)
-        while left:
-            data = self.line.recv(1 << 16)
-            if not data:
-                raise AssertionError("the server has closed a connection")
-            text += data
-            self._results.feed(data)
-            while left and self._results.gets() is not False:
-                left -= 1
-        for command in step.commands:
-            self._note(command)
-        return bytes(text)
+        text = exchange(line, [*self.unsent, *step.commands], len(self.unsent))
+        self.unsent.clear()
+        names = [command[0] for command in step.commands]
+        if b"EXEC" in names and text.endswith(NIL) is not self.dirty:
+            raise AssertionError(
+                f"{step.told}: dirty is {self.dirty}, and the server says otherwise"
+            )
+        return text
 
-    def _note(self, command: Command) -> None:
-        if command[0] == b"WATCH":
-            self.watched.update(command[1:])
-        elif command[0] in (b"EXEC", b"UNWATCH", b"DISCARD"):
-            self.watched.clear()
-            self.since.clear()
+    def note(self, step: Step) -> None:
+        """Keeps in mind what the server now watches for this connection."""
+        for command in step.commands:
+            if command[0] == b"WATCH":
+                self.watched.update(command[1:])
+            elif command[0] in (b"EXEC", b"UNWATCH", b"DISCARD"):
+                self.watched.clear()
+                self.dirty = False
 
     def settimeout(self, seconds: float | None) -> None:
         pass
@@ -148,7 +149,7 @@ class Channel:
         return 1.0
 
     def fileno(self) -> int:
-        return self.line.fileno()
+        return -1
 
     def shutdown(self, how: int) -> None:
         pass
@@ -157,8 +158,8 @@ class Channel:
         self.closed = True
 
 
-def queued(command: Command) -> bool:
-    """Whether a command is for its own connection alone, whatever the keys are."""
+def is_own(command: Command) -> bool:
+    """Whether a command commutes with whatever others do."""
     about_keys = len(command) < 2 or b"keyspace" in command
     return command[0] in _OWN or (command[0] == b"INFO" and not about_keys)
 
@@ -169,37 +170,55 @@ def reads(command: Command) -> bool:
 
 
 def comparable(replies: bytes) -> bytes:
-    """Replies without what only the clock changes in them."""
-    return _TIMES.sub(b"", replies)
+    """Replies without what makes no difference to their reader.
+
+    Of the keyspace only one thing is asked: whether more keys expire than are known to.
+    """
+    return _EXPIRES.sub(lambda m: b"more" if int(m[2]) > int(m[1]) else b"none", replies)
+
+
+def exchange(line: socket.socket, commands: list[Command], unheard: int = 0) -> bytes:
+    """Sends commands, and gives their replies but for the first ``unheard`` ones."""
+    line.sendall(b"".join([_packed(command) for command in commands]))
+    reader, text, heard = hiredis.Reader(), bytearray(), 0
+    left = len(commands)
+    while left:
+        data = line.recv(1 << 16)
+        if not data:
+            raise AssertionError("the server has closed a connection")
+        text += data
+        reader.feed(data)
+        while left and reader.gets() is not False:
+            left -= 1
+    for _ in range(unheard):
+        heard = text.index(b"\r\n", heard) + 2
+    return bytes(text[heard:])
 
 
 class Lines:
     """Connections to the server that are used again, clean each time."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._free: list[socket.socket] = []
         self._used: list[socket.socket] = []
 
     def take(self) -> socket.socket:
-        line = (
-            self._free.pop() if self._free else socket.create_connection(("127.0.0.1", self._port))
-        )
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._free:
+            line = self._free.pop()
+        else:
+            line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            line.connect(self._path)
         self._used.append(line)
         return line
 
     def clean(self) -> None:
-        """Forgets every WATCH and every queued command, on all of them."""
+        """Forgets every WATCH, on all of them."""
         for line in self._used:
-            line.sendall(b"*1\r\n$5\r\nRESET\r\n")
+            line.sendall(_packed((b"UNWATCH",)))
         for line in self._used:
-            answer = b""
-            while not answer.endswith(b"+RESET\r\n"):
-                more = line.recv(4096)
-                if not more:
-                    raise AssertionError("the server has closed a connection")
-                answer += more
+            if line.recv(64) != b"+OK\r\n":
+                raise AssertionError("a connection has replies that nobody read")
         self._free += self._used
         self._used = []
 

@@ -67,7 +67,7 @@ class Content(NamedTuple):
     mark: int
     profile: bytes | None
     credential: bytes | None
-    ttls: tuple[int, int]
+    expiring: bool
     listed: tuple[bytes, ...]
 
 
@@ -102,7 +102,7 @@ def seen(content: Content) -> Seen:
         epochs.append(meta["epoch"])
     if profile["version"] != credential["version"]:
         raise Violation("torn", "the two documents are of two versions")
-    if content.ttls != (-1, -1):
+    if content.expiring:
         raise Violation("lost", "a document has a TTL")
     return Seen(profile["version"], epochs[0])
 

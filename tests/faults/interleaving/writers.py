@@ -12,7 +12,6 @@ from store.keys import Keys
 from store.outcome import Loaded
 from store.readback import check_bucket
 from store.writer import BucketWriter, Limits, Pass
-from tests.faults.interleaving.exploring import World
 from tests.faults.interleaving.rules import (
     GONE,
     SCHEMA_VERSION,
@@ -21,6 +20,7 @@ from tests.faults.interleaving.rules import (
     credential_of,
     profile_of,
 )
+from tests.faults.interleaving.world import World
 
 LIMITS = Limits(lanes=1, tries=2)
 """One lane: the others of a batch of one user only watch and read."""
