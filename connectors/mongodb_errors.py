@@ -33,6 +33,14 @@ CODES: dict[int, tuple[type[SourceError], str]] = {
 }
 """By MongoDB's error code (src/mongo/base/error_codes.yml)."""
 
+_TLS = {
+    "CERTIFICATE_VERIFY_FAILED": "TLS: the certificate was refused",
+    "IP address mismatch": "TLS: the certificate was refused",
+    "Hostname mismatch": "TLS: the certificate was refused",
+    "SSL handshake failed": "TLS: no agreement with the server",
+}
+"""What the driver's text holds where no server could be chosen because of TLS."""
+
 
 def translated(
     source: str, limits: Source, dataset: str | None, error: PyMongoError
@@ -45,6 +53,9 @@ def translated(
         kind, meaning = CODES.get(error.code, (SourceUnavailable, "the server failed"))
         return kind(source, f"{meaning} (code {error.code})", dataset)
     if isinstance(error, ServerSelectionTimeoutError):
+        for sign, meaning in _TLS.items():
+            if sign in str(error):
+                return SourceDenied(source, meaning, dataset)
         limit = f"{limits.connect_timeout_s:g} s"
         return SourceUnavailable(source, f"no server to read from within {limit}", dataset)
     if isinstance(error, NetworkTimeout):

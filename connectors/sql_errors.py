@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from core.errors import (
     SourceConflict,
     SourceDenied,
@@ -29,12 +31,15 @@ _MYSQL: dict[int, tuple[type[SourceError], str]] = {
     2003: (SourceUnavailable, "can't connect to the server"),
     2006: (SourceUnavailable, "the server has gone away"),
     2013: (SourceUnavailable, "the connection was lost"),
+    2026: (SourceDenied, "TLS: the server has none"),
 }
 
 
 def meaning(source: str, dataset: str | None, error: BaseException) -> SourceError:
     """The error of core that an error of a driver (or of SQLAlchemy around it) means."""
     inner = getattr(error, "orig", None) or error
+    if isinstance(getattr(inner, "original_exception", None), ssl.SSLCertVerificationError):
+        return SourceDenied(source, "TLS: the certificate was refused", dataset)
     number = inner.args[0] if inner.args and isinstance(inner.args[0], int) else None
     if number in _MYSQL:
         kind, text = _MYSQL[number]

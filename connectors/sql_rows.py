@@ -3,8 +3,10 @@
 Reads: the tables and queries that the pipeline file names, only the columns named there.
 Grants: SELECT on the tables; MariaDB does not describe one to whom it grants columns only.
 Order: none; rows come as the server sends them.
-One snapshot: one read-only transaction WITH CONSISTENT SNAPSHOT at REPEATABLE READ (InnoDB;
-MyISAM tables have none); for SQLite one read transaction (with WAL beside writers).
+One snapshot: one read-only transaction WITH CONSISTENT SNAPSHOT at REPEATABLE READ (where a table
+of an engine without transactions is read, as MyISAM's, ``consistency`` says ``none``); for SQLite
+one read transaction (with WAL beside writers).
+Time: the server's, less what a replica says to be behind.
 On failure: an error of ``core.errors``; a lost connection raises, never just ends the rows.
 Cannot know: the types of a ``query``'s columns in SQLite: declare them.
 """
@@ -16,7 +18,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -29,21 +31,21 @@ from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from connectors import mysql_filters, sqlite_filters
 from connectors.filter_values import shape
+from connectors.mysql_session import behind_s, has_snapshots, opening
 from connectors.relations import Places, find_places, relation_sql, unknown_table
+from connectors.replicas import bound_lag
 from connectors.sql_errors import meaning
 from connectors.sql_filters import Filterable, where
 from connectors.sql_frames import as_text, rows_frame
 from connectors.sql_stream import DECODERS, StreamCursor
 from connectors.sql_types import SqlColumn, sql_column, told_column
+from connectors.tls import mysql_tls
 from core.errors import SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
 from core.records import Consistency, Query
 from core.values import ColumnType
 
 _FIRST_ROWS = 1000
-_NET_TIMEOUT_S = 24 * 3600
-"""How long the server lets a slow reader of a result be."""
-
 _DRIVER_ERRORS = (SQLAlchemyError, pymysql.MySQLError, sqlite3.Error)
 
 
@@ -61,15 +63,19 @@ class RowsConnector:
     def __init__(self, name: str, source: Source, url: URL) -> None:
         self._name, self._source = name, source
         self._is_mysql = url.get_backend_name() in ("mysql", "mariadb")
+        self._tls: dict[str, Any] = {}
+        if self._is_mysql:
+            url, self._tls = mysql_tls(name, url)
         self._url = _mysql_url(url) if self._is_mysql else _sqlite_url(url)
         self._connection: Connection | None = None
         self._engine: sa.Engine | None = None
         self._rules = mysql_filters.RULES if self._is_mysql else sqlite_filters.RULES
         self._described: dict[Query, _Planned] = {}
+        self._consistency: Consistency = "snapshot"
 
     @property
     def consistency(self) -> Consistency:
-        return "snapshot"
+        return self._consistency
 
     def open(self) -> datetime:
         with self._edge(None):
@@ -81,12 +87,17 @@ class RowsConnector:
             )
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._connection = connection
-            for statement in self._opening(connection):
-                connection.exec_driver_sql(statement)
             if not self._is_mysql:
+                self._open_sqlite(connection)
                 return datetime.now(UTC)
+            is_mariadb: bool = connection.dialect.is_mariadb  # type: ignore[attr-defined]
+            behind = behind_s(connection, is_mariadb=is_mariadb)
+            bound_lag(self._name, self._source, behind)
+            for statement in opening(self._source, is_mariadb=is_mariadb):
+                connection.exec_driver_sql(statement)
             told = connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()
-        return datetime.fromisoformat(as_text(told) or "").replace(tzinfo=UTC)
+        now = datetime.fromisoformat(as_text(told) or "").replace(tzinfo=UTC)
+        return now - timedelta(seconds=behind or 0)
 
     def describe(self, query: Query) -> Mapping[str, ColumnType]:
         places, columns, _ = self._plan(query)
@@ -116,7 +127,7 @@ class RowsConnector:
             finally:
                 with suppress(*_DRIVER_ERRORS):
                     cursor.close()
-            if seen != sent:
+            if seen != sent and self._consistency == "snapshot":
                 text = f"the snapshot has {sent} rows, {seen} arrived"
                 raise SourceUnavailable(self._name, text, query.dataset)
 
@@ -141,6 +152,7 @@ class RowsConnector:
             read_timeout = math.ceil(self._source.statement_timeout_s)
             decoders: dict[Any, Any] = {**encoders, **DECODERS}
             return {
+                **self._tls,
                 "connect_timeout": timeout,
                 "read_timeout": read_timeout,
                 "charset": "utf8mb4",
@@ -148,28 +160,13 @@ class RowsConnector:
             }
         return {"timeout": self._source.lock_timeout_s, "check_same_thread": False}
 
-    def _opening(self, connection: Connection) -> list[str]:
-        if not self._is_mysql:
-            # The first read, not BEGIN, fixes the snapshot.
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            raw.text_factory = _lenient
-            return ["PRAGMA query_only = ON", "BEGIN", "SELECT count(*) FROM sqlite_master"]
-        limit_s = self._source.statement_timeout_s
-        is_mariadb = connection.dialect.is_mariadb  # type: ignore[attr-defined]
-        limit = (
-            f"max_statement_time = {limit_s:g}"
-            if is_mariadb
-            else f"max_execution_time = {int(limit_s * 1000)}"
-        )
-        return [
-            "SET SESSION time_zone = '+00:00'",
-            f"SET SESSION net_write_timeout = {_NET_TIMEOUT_S}",
-            f"SET SESSION lock_wait_timeout = {math.ceil(self._source.lock_timeout_s)}",
-            f"SET SESSION {limit}",
-            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-        ]
+    def _open_sqlite(self, connection: Connection) -> None:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        raw.text_factory = _lenient
+        # The first read, not BEGIN, fixes the snapshot.
+        for statement in ("PRAGMA query_only = ON", "BEGIN", "SELECT count(*) FROM sqlite_master"):
+            connection.exec_driver_sql(statement)
 
     def _statements(self, query: Query) -> tuple[str, str, tuple[Any, ...]]:
         """What counts the rows and what reads them, with the parameters of both."""
@@ -243,6 +240,9 @@ class RowsConnector:
         except NoSuchTableError:
             problem = unknown_table(query, self._source.db_schema)
             raise SourceDrift(self._name, problem, query.dataset) from None
+        own_schema = schema or self._source.db_schema
+        if self._is_mysql and not has_snapshots(connection, own_schema, table):
+            self._consistency = "none"
         return {
             column["name"]: sql_column(column["type"], is_mysql=self._is_mysql)
             for column in columns

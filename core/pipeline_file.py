@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from core.check import problems_of
+from core.environment import value_of
 from core.errors import ConfigError
 from core.pipeline import Pipeline
 from core.reading import Reading
@@ -138,10 +139,15 @@ def _built(
         return value
 
     def replaced(found: re.Match[str]) -> str:
-        given = environ.get(found["name"]) or found["default"]
+        place = f"{places.of(location)}: {_dotted(location)}"
+        try:
+            given = value_of(environ, found["name"]) or found["default"]
+        except ConfigError as error:
+            problems.append(f"{place}: {error}")
+            return ""
         if given is None:
             problems.append(
-                f"{places.of(location)}: {_dotted(location)}: the environment variable "
+                f"{place}: the environment variable "
                 f"{found['name']} is not set; set it, or write ${{{found['name']}:-default}}"
             )
             return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.environment import value_of
 from core.errors import ConfigError
 from core.quarantine import KEPT_ROWS
 
@@ -156,13 +157,18 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of this process's environment.
+    """The settings of this process's environment; secrets may be in files that it names.
 
     Raises:
         ConfigError: with every variable that is missing or wrong.
     """
+    secrets = {
+        str(field.validation_alias): value_of(os.environ, str(field.validation_alias))
+        for field in Settings.model_fields.values()
+        if field.annotation in (SecretStr, SecretStr | None)
+    }
     try:
-        return Settings()
+        return Settings(**{name: value for name, value in secrets.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(
             [

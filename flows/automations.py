@@ -20,6 +20,7 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr, ValidationError
 
+from core.environment import value_of
 from core.errors import ConfigError
 
 PREFIX = "profile-prefetch: "
@@ -68,7 +69,7 @@ def alerts_block() -> Alerts:
             raise ConfigError(
                 f"{BLOCK}: Prefect has no block {named}; it is TYPE/NAME, as in slack-webhook/ops"
             ) from None
-    elif url := os.environ.get(URL):
+    elif url := value_of(os.environ, URL):
         block = _webhook(url)
     else:
         raise ConfigError(

@@ -18,12 +18,14 @@ from flows import (
     run_commands,
     verify_commands,
 )
+from flows.own_process import leave_nothing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="profile-prefetch")
 def main() -> None:
     """Prefetches unified customer profiles from product-line databases into Redis."""
+    leave_nothing()
 
 
 for command in (

@@ -22,6 +22,7 @@ from flows import linking, opening, watermarks
 from flows.extraction import Extracted
 from flows.groups import Group, groups_of, of_groups, total
 from flows.lineage import tell_lineage
+from flows.own_process import leave_nothing
 from flows.planning import Planned
 from flows.progress import Progress
 from flows.publishing import publish
@@ -68,6 +69,7 @@ def carry_out(request: Request, work: Work | None = None) -> dict[str, Any]:
     Raises:
         PrefetchError: the run did not succeed; the error's ``report`` says how far it came.
     """
+    leave_nothing()
     settings = load_settings()
     report = Report(profile=request.config.stem, run=uuid4().hex, request=request)
     try:

@@ -182,7 +182,11 @@ def settings() -> str:
     lines = [
         "# Settings\n\nAll settings are environment variables. One that is empty counts as not",
         "set. Passwords belong here, never into the pipeline file. Written from the code by",
-        "`python -m flows.reference`.\n\n| variable | default | meaning |\n| --- | --- | --- |",
+        "`python -m flows.reference`.\n",
+        "A secret may also be in a file: `REDIS_URL_FILE=/run/secrets/redis_url` in place of",
+        "`REDIS_URL`. So it is for all URLs and keys here, and for every `${NAME}` of the",
+        "pipeline file. [Secrets](your-databases.md#9-secrets) tells more.\n",
+        "| variable | default | meaning |\n| --- | --- | --- |",
         *(
             f"| `{field.validation_alias}` | {_setting(field)} | {field.description} |"
             for field in Settings.model_fields.values()

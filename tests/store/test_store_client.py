@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import pickle
 import re
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import redis.exceptions as driver
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 import store
 from core.errors import ConfigError, TargetDenied, TargetUnavailable, TargetUnfit
@@ -22,6 +16,7 @@ from devstack import RedisServer
 from devstack.ports import PortLease
 from store.client import Timeouts, client_of, pool_of
 from store.driver_errors import mapped
+from tests.security.authority import Authority
 
 
 @pytest.mark.parametrize(
@@ -85,82 +80,22 @@ def test_a_unix_socket(tmp_path: Path, make_bank) -> None:
         assert bank.client.dbsize() == 102  # with the epoch and the floor
 
 
-# --- TLS
+# --- TLS; tests/security has what is refused
 
 
-def certificate(folder: Path, name: str, issuer=None):
-    """A key and certificate; self-signed for a CA."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[1].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-    )
-    made = builder.sign(issuer[0] if issuer else key, hashes.SHA256())
-    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return key, made
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    authority = certificate(folder, "ca")
-    certificate(folder, "other")
-    certificate(folder, "server", authority)
+def test_a_load_over_tls(tmp_path: Path, make_bank) -> None:
+    authority = Authority(tmp_path)
+    crt, key = authority.issue("server")
     lease = PortLease()
     options = ["--tls-port", str(lease.port), "--tls-auth-clients", "no"]
-    options += ["--tls-cert-file", str(folder / "server.crt")]
-    options += ["--tls-key-file", str(folder / "server.key")]
-    options += ["--tls-ca-cert-file", str(folder / "ca.crt")]
-    with RedisServer(folder / "redis", extra_args=options):
-        yield f"127.0.0.1:{lease.port}", folder
+    options += ["--tls-cert-file", str(crt), "--tls-key-file", str(key)]
+    options += ["--tls-ca-cert-file", str(authority.file)]
+    with RedisServer(tmp_path / "redis", extra_args=options):
+        bank = make_bank(f"rediss://127.0.0.1:{lease.port}?ssl_ca_certs={authority.file}")
+        loaded = bank.load(bank.documents(200, size=3000), complete=True)
+        assert bank.check(loaded.expected).documents == 400
+        bank.client.close()
     lease.release()
-
-
-def test_tls_with_the_right_ca(tls, make_bank) -> None:
-    place, folder = tls
-    bank = make_bank(f"rediss://{place}?ssl_ca_certs={folder}/ca.crt")
-    loaded = bank.load(bank.documents(200, size=3000), complete=True)
-    assert bank.check(loaded.expected).documents == 400
-
-
-@pytest.mark.parametrize("options", ["?ssl_ca_certs={folder}/other.crt", ""])
-def test_tls_with_a_wrong_ca_is_refused(tls, make_bank, options: str) -> None:
-    place, folder = tls
-    bank = make_bank(f"rediss://{place}{options.format(folder=folder)}")
-    with pytest.raises(TargetUnfit, match="certificate is not trusted"):
-        bank.load(bank.documents(1), 1)
-
-
-def test_tls_for_another_host_name_is_refused(tls, make_bank) -> None:
-    place, folder = tls
-    url = f"rediss://{place.replace('127.0.0.1', 'localhost')}?ssl_ca_certs={folder}/ca.crt"
-    bank = make_bank(url)
-    with pytest.raises(TargetUnfit, match="certificate is not trusted"):
-        bank.load(bank.documents(1), 1)
-
-
-def test_there_is_no_fall_back_to_plain_text(server, make_bank) -> None:
-    bank = make_bank(server.url.replace("redis://", "rediss://"))
-    with pytest.raises(TargetUnavailable):
-        bank.load(bank.documents(1), 1, timeouts=Timeouts(0.1, 0.1))
 
 
 # --- errors
