@@ -18,7 +18,7 @@ from redis.connection import ConnectionPool, parse_url
 from redis.retry import Retry
 
 from core.errors import ConfigError
-from store.sentinel import SentinelUrl
+from store.sentinel import AsyncMembers, Members, SentinelUrl
 
 Client = redis.Redis
 """A client as ``client_of`` makes it."""
@@ -52,7 +52,7 @@ def pool_of(url: str, timeouts: Timeouts = Timeouts()) -> ConnectionPool:
     if place is None:
         return ConnectionPool.from_url(url, retry=retry, **_options(url, timeouts))
     primary, members = _sentinel_options(place, timeouts)
-    asked = sentinel.Sentinel(place.members, sentinel_kwargs={**members, "retry": retry})
+    asked = Members(place.members, sentinel_kwargs={**members, "retry": retry})  # type: ignore[no-untyped-call]
     return sentinel.SentinelConnectionPool(place.service, asked, retry=retry, **primary)
 
 
@@ -66,7 +66,7 @@ def async_pool_of(url: str, timeouts: Timeouts = Timeouts()) -> asyncio.Connecti
     if place is None:
         return asyncio.ConnectionPool.from_url(url, retry=retry, **_options(url, timeouts))
     primary, members = _sentinel_options(place, timeouts)
-    asked = async_sentinel.Sentinel(place.members, sentinel_kwargs={**members, "retry": retry})
+    asked = AsyncMembers(place.members, sentinel_kwargs={**members, "retry": retry})  # type: ignore[no-untyped-call]
     return async_sentinel.SentinelConnectionPool(place.service, asked, retry=retry, **primary)
 
 
@@ -106,6 +106,7 @@ def _sentinel_options(
     common["ssl"] = place.data_url.startswith("rediss://")
     own = ("username", "password", "db", "client_name")
     primary = {**common, **{name: told[name] for name in own if name in told}}
+    del common["retry_on_timeout"]  # deprecated where a whole client is made
     return primary, {**common, "username": place.username, "password": place.password}
 
 

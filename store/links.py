@@ -55,7 +55,7 @@ class Link:
                         break  # another thread was faster
                     except driver.ConnectionError:
                         continue  # it was idle, and Redis may have closed it
-                return self._asked(self._pool.make_connection(), text, len(commands))
+                return self._asked(self._new(), text, len(commands))
         finally:
             self._free.release()
 
@@ -63,6 +63,15 @@ class Link:
         """Closes the connections that are not in use."""
         while self._idle:
             self._idle.pop().disconnect()
+
+    def _new(self) -> Any:
+        connection = self._pool.make_connection()
+        try:
+            connection.connect()  # sending would do it, too, but without asking Sentinel
+        except BaseException:
+            connection.disconnect()
+            raise
+        return connection
 
     def _asked(self, connection: Any, text: bytes, number: int) -> list[Any]:
         try:
@@ -106,7 +115,7 @@ class AsyncLink:
                         return await self._asked(self._idle.pop(), text, len(commands))
                     except driver.ConnectionError:
                         continue  # it was idle, and Redis may have closed it
-                return await self._asked(self._pool.make_connection(), text, len(commands))
+                return await self._asked(await self._new(), text, len(commands))
         finally:
             self._free.release()
 
@@ -114,6 +123,15 @@ class AsyncLink:
         """Closes the connections that are not in use."""
         while self._idle:
             await self._idle.pop().disconnect()
+
+    async def _new(self) -> Any:
+        connection = self._pool.make_connection()
+        try:
+            await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
 
     async def _asked(self, connection: Any, text: bytes, number: int) -> list[Any]:
         try:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from redis import sentinel
+from redis.asyncio import sentinel as async_sentinel
+
 from core.errors import ConfigError
 
 PORT = 26379
@@ -63,6 +66,32 @@ class SentinelUrl:
         scheme, query = _SCHEMES[parts["scheme"]], urlencode(options)
         data_url = f"{scheme}://{login}{at}primary/{db or 0}" + (f"?{query}" if query else "")
         return cls(_members(members), unquote(service), data_url, username, password)
+
+
+class Members(sentinel.Sentinel):
+    """Sentinels; no connection to them is kept."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Host and port of the primary now."""
+        try:
+            found: tuple[str, int] = super().discover_master(service_name)  # type: ignore[no-untyped-call]  # the driver has no types here
+            return found
+        finally:
+            for member in self.sentinels:
+                member.connection_pool.disconnect(inuse_connections=False)
+
+
+class AsyncMembers(async_sentinel.Sentinel):
+    """Likewise for asyncio."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Host and port of the primary now."""
+        try:
+            found: tuple[str, int] = await super().discover_master(service_name)
+            return found
+        finally:
+            for member in self.sentinels:
+                await member.connection_pool.disconnect(inuse_connections=False)
 
 
 def _members(text: str) -> tuple[tuple[str, int], ...]:
