@@ -41,6 +41,7 @@ from connectors.bson_columns import column
 from connectors.mongodb_errors import translated
 from connectors.mongodb_filters import Find, find
 from connectors.nested import CROSSED, at, unnest
+from connectors.replicas import bound_lag
 from connectors.tls import check_mongodb
 from core.errors import ConfigError, SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
@@ -88,6 +89,9 @@ class MongoConnector:
                 self._session = client.start_session(snapshot=True)
                 self._fix_snapshot(self._database)
         written = hello.get("lastWrite", {}).get("majorityWriteDate")
+        if hello.get("secondary"):
+            # A primary without work writes something every 10 s (periodicNoopIntervalSecs).
+            bound_lag(self._name, self._source, (hello["localTime"] - written).total_seconds())
         as_of: datetime = written or hello.get("localTime") or datetime.now(UTC)
         return as_of.replace(tzinfo=UTC)
 

@@ -3,7 +3,8 @@
 Reads: the tables and queries that the pipeline file names, only the columns named there.
 Grants: CONNECT, USAGE on the schema, SELECT on the tables or just on those columns.
 Order: none; rows come as the server sends them.
-One snapshot: everything runs in one REPEATABLE READ READ ONLY transaction, on a standby too.
+One snapshot: everything runs in one REPEATABLE READ READ ONLY transaction, on a standby too; a
+table that was truncated or rewritten meanwhile is a SourceConflict.
 On failure: an error of ``core.errors``; a read counts as whole only when the number of rows that
 the server says it sent has arrived. After an early end of ``read`` the connection serves on.
 Cannot know: rows that a row-level security policy hides from the user.
@@ -31,8 +32,9 @@ from connectors.postgres_errors import connect_error, statement_error
 from connectors.postgres_filters import folding_probe, where
 from connectors.postgres_statement import Statement, statement
 from connectors.relations import find_places, relation_sql, table_sql, unknown_table
+from connectors.replicas import bound_lag
 from connectors.tls import check_postgres
-from core.errors import SourceDrift, SourceError, SourceUnavailable
+from core.errors import SourceConflict, SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
 from core.records import EMPTY, Consistency, Query
 from core.values import ColumnType
@@ -49,6 +51,26 @@ SETTINGS = {
     "standard_conforming_strings": "on",
     "idle_in_transaction_session_timeout": str(IDLE_MS),
 }
+
+BEHIND = """
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0
+       WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+            AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
+       ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8
+"""
+"""Seconds that a standby is behind. Where it has replayed all that it receives, it is not, however
+long ago the primary had something to do; null where it has replayed nothing yet."""
+
+REWRITTEN = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+    WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND l.relation >= 16384
+    AND CASE WHEN c.oid IS NULL THEN pg_get_indexdef(l.relation) IS NULL
+        ELSE c.relkind IN ('r', 'm') AND pg_relation_filenode(c.oid) <> c.relfilenode END)
+"""
+"""Whether a table that this transaction has opened is another file than in its snapshot. Such a
+table looks empty: TRUNCATE, and ALTER TABLE where it rewrites, don't keep old rows ("Caveats" of
+PostgreSQL's chapter on concurrency)."""
 
 AS_OF = """
 SELECT CASE WHEN pg_is_in_recovery()
@@ -109,6 +131,7 @@ class PostgresConnector:
             for setting, value in self._settings(connection).items():
                 connection.execute(f"SET LOCAL {setting} = '{value}'".encode())
             as_of, encoding = connection.execute(AS_OF).fetchone() or (datetime.now(UTC), "")
+            bound_lag(self._name, self._source, _behind_s(connection))
         self._ascii = encoding == "SQL_ASCII"
         self._is_utf8 = encoding in {"UTF8", "SQL_ASCII"}
         return as_of.astimezone(UTC)
@@ -183,6 +206,9 @@ class PostgresConnector:
             connection = self._open_connection()
             with self._edge(query), connection.transaction():
                 planned = self._plan(connection, query)
+                if connection.execute(REWRITTEN).fetchone() == (True,):
+                    text = "a table was truncated or rewritten after the snapshot was opened"
+                    raise SourceConflict(self._name, text, query.dataset)
                 planned = self._statements[asked] = self._probed(connection, query, planned)
         return planned
 
@@ -249,3 +275,13 @@ class PostgresConnector:
         except pa.ArrowInvalid:
             dataset = query.dataset if query else None
             raise SourceError(self._name, "what the server sent is no CSV", dataset) from None
+
+
+def _behind_s(connection: psycopg.Connection[Any]) -> float | None:
+    """Seconds that a standby is behind: 0 for a primary, None where that is unknown."""
+    try:
+        with connection.transaction():
+            row = connection.execute(BEHIND).fetchone()
+    except psycopg.errors.FeatureNotSupported:
+        return 0.0  # databases that replicate otherwise, as Aurora's readers
+    return None if row is None else row[0]

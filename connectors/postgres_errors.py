@@ -18,6 +18,8 @@ from core.pipeline import Source
 from core.records import Query
 
 CONNECT_PROBLEMS = (
+    ("too many", SourceUnavailable, "the server has no connection left"),
+    ("slots are reserved", SourceUnavailable, "the server has no connection left"),
     ("authentication failed", SourceDenied, "the user or the password was refused"),
     ("no password supplied", SourceDenied, "a password is needed"),
     ("role ", SourceDenied, "the user does not exist or may not log in"),
@@ -30,7 +32,6 @@ CONNECT_PROBLEMS = (
     ("timeout", SourceUnavailable, "no connection in time"),
     ("could not translate host", SourceUnavailable, "the host's name is unknown"),
     ("resolve", SourceUnavailable, "the host's name is unknown"),
-    ("too many", SourceUnavailable, "the server has no connection left"),
     ("starting up", SourceUnavailable, "the server is starting up"),
 )
 """Failed connections carry no SQLSTATE, only libpq's text: what it must hold to mean what."""

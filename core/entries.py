@@ -104,6 +104,11 @@ class Source(Entry):
         description="With `carry_forward`: how old in seconds the carried values may become; then "
         "the run fails.",
     )
+    max_lag_s: float = Field(
+        3600,
+        ge=0,
+        description="How many seconds a replica that is read may be behind its primary.",
+    )
     lag_s: float = Field(
         600,
         ge=0,

@@ -12,7 +12,7 @@ from pathlib import Path
 from connectors.base import Connector
 from connectors.registry import connector
 from core.document import Stale
-from core.errors import SourceUnavailable
+from core.errors import SourceDenied, SourceUnavailable
 from core.pipeline_file import load_pipeline
 from core.plan import Plan, plan_of
 from core.settings import Settings
@@ -110,6 +110,23 @@ def without_down(ready: Ready, error: SourceUnavailable, settings: Settings) -> 
     url = settings.redis_url.get_secret_value()
     plan, stale = without(ready.plan, ready.stale, error, url, ready.keys)
     return replace(ready, plan=plan, stale=stale)
+
+
+def renewed(ready: Ready, error: SourceDenied, config: Path) -> Ready:
+    """The same with the secrets of the sources read anew.
+
+    Raises:
+        SourceDenied: that of the source which refused the run is still the same.
+    """
+    fresh = load_pipeline(config, os.environ).sources
+    known = ready.plan.pipeline.sources
+    if fresh[error.source].url == known[error.source].url:
+        raise error
+    now = {
+        name: source.model_copy(update={"url": fresh[name].url}) for name, source in known.items()
+    }
+    pipeline = ready.plan.pipeline.model_copy(update={"sources": now})
+    return replace(ready, plan=replace(ready.plan, pipeline=pipeline))
 
 
 def described(plan: Plan) -> dict[str, Mapping[str, ColumnType]]:

@@ -14,7 +14,14 @@ from uuid import uuid4
 
 from prefect import get_run_logger
 
-from core.errors import NotLoaded, PrefetchError, SourceConflict, SourceUnavailable, counted
+from core.errors import (
+    NotLoaded,
+    PrefetchError,
+    SourceConflict,
+    SourceDenied,
+    SourceUnavailable,
+    counted,
+)
 from core.quarantine import Quarantine
 from core.records import LoadCounts, SourceRead
 from core.settings import Settings, load_settings
@@ -158,8 +165,12 @@ def _extracted(
     report: Report,
     cleanup: ExitStack,
 ) -> RunContext:
-    """The run with all its rows staged; a lost snapshot starts all of them again."""
+    """The run with all its rows staged; a lost snapshot starts all of them again.
+
+    A source that refuses the run is asked once more, if the secret has been changed meanwhile.
+    """
     attempt = total_attempts = 0
+    renewed = False
     while True:
         attempt += 1
         total_attempts += 1
@@ -197,6 +208,12 @@ def _extracted(
                     ready, attempt = opening.without_down(ready, error, settings), 0
                 get_run_logger().warning("extraction %d starts again: %s", attempt, error)
                 time.sleep(2**attempt)
+                continue
+            except SourceDenied as error:
+                if renewed:
+                    raise
+                ready, renewed = opening.renewed(ready, error, request.config), True
+                get_run_logger().warning("extraction %d starts again: %s", attempt, error)
                 continue
             snapshots.close()
             cleanup.push(this_attempt.pop_all())
