@@ -30,7 +30,6 @@ Every error pickles: raw fields go to ``super().__init__``, ``__str__`` formats.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from traceback import extract_tb
 from typing import ClassVar, Self
@@ -169,11 +168,6 @@ class GuardStopped(PrefetchError):
         return "the guard stopped the run before the first write: " + "; ".join(self.findings)
 
 
-def counted(findings: Mapping[str, int]) -> str:
-    """What a check found, for a message: how many of what."""
-    return ", ".join(f"{count} {what}" for what, count in sorted(findings.items()))
-
-
 class NotLoaded(PrefetchError):
     """Redis does not equal the stage after the load: the run did not succeed."""
 
@@ -184,10 +178,13 @@ class NotLoaded(PrefetchError):
         super().__init__(findings)
 
     def __str__(self) -> str:
-        return (
-            "the check after the load found that Redis differs from the stage "
-            f"({counted(self.findings)}); the documents written are whole: run again"
-        )
+        return f"{self.problem}, each time: run again"
+
+    @property
+    def problem(self) -> str:
+        """What was found, without what to do about it."""
+        found = ", ".join(f"{count} {what}" for what, count in sorted(self.findings.items()))
+        return f"the check after the load found that Redis differs from the stage ({found})"
 
 
 class Corrupt(PrefetchError):
@@ -200,7 +197,7 @@ class Corrupt(PrefetchError):
         super().__init__(findings)
 
     def __str__(self) -> str:
-        found = counted(self.findings)
+        found = ", ".join(f"{count} {what}" for what, count in sorted(self.findings.items()))
         return f"documents in Redis are corrupt ({found}): repair them with verify --repair"
 
 

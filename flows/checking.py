@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import polars as pl
+from prefect import get_run_logger
 
 from flows.run_context import RunContext
 from flows.steps import advance
 from stage.partitions import PartitionWriter
+from store.client import client_of
 from store.outcome import Checked, Expected
 from store.readback import check_bucket
+from store.scan import remove_misplaced
 
 _USER, _PROFILE, _CREDENTIAL = "user_id", "profile", "credential"
 
@@ -57,3 +60,18 @@ def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:
             run.redis_url, run.keys, expected, timeouts=run.timeouts, server=run.server
         )
     return checked
+
+
+def remove_strays(run: RunContext, missing: set[str]) -> None:
+    """Removes documents that were written to a key of nobody.
+
+    Args:
+        missing: digests of the documents that the check did not find.
+
+    Raises:
+        TargetError: Redis does not answer.
+    """
+    with client_of(run.redis_url, run.timeouts) as client:
+        removed = remove_misplaced(client, run.keys, missing)
+    if removed:
+        get_run_logger().warning("%d documents stood under keys of nobody", removed)

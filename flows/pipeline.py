@@ -20,12 +20,12 @@ from core.errors import (
     SourceConflict,
     SourceDenied,
     SourceUnavailable,
-    counted,
 )
 from core.quarantine import Quarantine
 from core.records import LoadCounts, SourceRead
 from core.settings import Settings, load_settings
 from flows import linking, opening, watermarks
+from flows.checking import remove_strays
 from flows.extraction import Extracted
 from flows.groups import Group, groups_of, of_groups, total
 from flows.lineage import tell_lineage
@@ -102,39 +102,36 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
         if request.dry_run:
             with step(report, "plan"):
                 return _planned(run, groups, request.diffs, report)
-        until_lasting(run, report, request.acceptance, lambda now: _written(now, groups, report))
+        wrong = Checked()
+        until_lasting(
+            run, report, request.acceptance, lambda now: _written(now, groups, report, wrong)
+        )
         tell_lineage(run.plan, report)
         if request.selection.everyone:
             watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
 
 
-def _written(run: RunContext, groups: list[Group], report: Report) -> Written:
-    wrong = _loaded_and_checked(run, groups, report)
-    created = report.loaded.created
-    if wrong:
-        # A digest that is right says "unchanged" of a document that is damaged.
-        report.repeated.append(f"the check found {counted(report.findings)}")
-        get_run_logger().warning("load and check begin again: %s", report.repeated[-1])
-        rewriting = replace(run, rewrite=run.rewrite | wrong)
-        if _loaded_and_checked(rewriting, groups, report):
-            raise NotLoaded(dict(report.findings))
-        created += report.loaded.created
+def _written(run: RunContext, groups: list[Group], report: Report, wrong: Checked) -> Written:
+    """Writes and checks.
+
+    Args:
+        wrong: what the checks before found, and this one adds to: a digest that is right says
+            "unchanged" of a document that is damaged.
+    """
+    if wrong.users:
+        remove_strays(run, wrong.missing)
+        run = replace(run, rewrite=run.rewrite | wrong.user_ids)
+    with step(report, "load"):
+        _loaded(run, groups, report)
+    with step(report, "check"):
+        _checked(run, groups, report, wrong)
     with step(report, "sweep"):
         swept = sweep(run)
         report.swept = swept.after(report.swept)
     if report.complete and run.plan.pipeline.index is not None:
         with step(report, "index"):
             report.indexed = index(run)
-    still = report.checked - 2 * report.loaded.superseded
-    return Written(created, swept.removed, still)
-
-
-def _loaded_and_checked(run: RunContext, groups: list[Group], report: Report) -> set[str]:
-    """Loads, and gives the users whose documents the check finds wrong."""
-    with step(report, "load"):
-        _loaded(run, groups, report)
-    with step(report, "check"):
-        return _checked(run, groups, report)
+    return Written(report.loaded.created, swept.removed)
 
 
 @contextmanager
@@ -275,12 +272,15 @@ def _loaded(run: RunContext, groups: list[Group], report: Report) -> None:
         report.unwritten += unwritten
 
 
-def _checked(run: RunContext, groups: list[Group], report: Report) -> set[str]:
+def _checked(run: RunContext, groups: list[Group], report: Report, wrong: Checked) -> None:
     checked = Checked()
     for part in of_groups(run, check, groups):
         checked += part
     report.checked, report.findings = checked.documents, dict(checked.findings)
-    return checked.user_ids
+    if checked.findings:
+        wrong.users.update(checked.users)
+        wrong.missing.update(checked.missing)
+        raise NotLoaded(dict(report.findings))
 
 
 @contextmanager

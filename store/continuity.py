@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.errors import TargetUnavailable, TargetUnfit
+from core.errors import NotLoaded, TargetUnavailable, TargetUnfit
 from store.client import Timeouts, client_of
 from store.facts import Server, TargetFacts, facts_of
 from store.freshness import refuse_lost_epoch
@@ -65,7 +65,7 @@ class Continuity:
         self._facts = facts
 
     def keep(self, work: Callable[[Server], Written], again: Callable[[str], None]) -> None:
-        """Has the work done, and again where Redis has changed meanwhile.
+        """Has the work done, and again where Redis has changed meanwhile, or the check says so.
 
         Args:
             work: writes and checks; every connection must lead to the server that it is given.
@@ -74,6 +74,7 @@ class Continuity:
         Raises:
             TargetUnavailable: Redis did not come back, or changed each time.
             TargetUnfit: it lost the run's epoch, or evicted keys.
+            NotLoaded: the check found something each time.
             PrefetchError: what ``work`` raises.
         """
         keys_watched = True
@@ -88,7 +89,7 @@ class Continuity:
                     raise TargetUnavailable(why)
                 # All documents are read back once more; what vanishes then is not the run's.
                 keys_watched = False
-            except TargetUnavailable as error:
+            except (TargetUnavailable, NotLoaded) as error:
                 if not left:
                     raise
                 why = error.problem

@@ -66,5 +66,6 @@ def facts_of(client: redis.Redis) -> TargetFacts:
 def told(info: bytes) -> tuple[Server, bool]:
     """The server, and whether it is a primary: from INFO's ``server`` and ``replication``."""
     lines = (line.partition(b":") for line in info.splitlines())
-    known = {name.decode(): value.strip().decode() for name, _, value in lines if value}
-    return Server(known.get("run_id"), known.get("master_replid")), known.get("role") == "master"
+    known = {name: value.strip().decode(errors="replace") for name, _, value in lines if value}
+    server = Server(known.get(b"run_id"), known.get(b"master_replid"))
+    return server, known.get(b"role") == "master"

@@ -99,6 +99,15 @@ class Keys:
         user_id = _user_in(key, self._profile)
         return _user_in(key, self._credential) if user_id is None else user_id
 
+    def is_stray(self, key: bytes) -> bool:
+        """Whether a key has the form of a document's, but no user id encodes to it."""
+        if key.startswith(_CONTROL) or self.owner_of(key) is not None:
+            return False
+        return any(
+            key.startswith(before.encode()) and key.endswith(behind.encode())
+            for before, behind in (self._profile, self._credential)
+        )
+
     @property
     def profile_pattern(self) -> str:
         """A pattern for SCAN that all keys of profiles match."""

@@ -68,12 +68,14 @@ class Checked:
     """What the check after a load found: good is where ``findings`` is empty.
 
     ``users`` has what is wrong with whose documents; they are to be loaded again with
-    ``rewrite``. ``superseded`` users hold documents of a newer run, which is good.
+    ``rewrite``. ``superseded`` users hold documents of a newer run, which is good. ``missing``
+    has the digests of documents that are not where they were written to.
     """
 
     users: dict[str, list[str]] = field(default_factory=dict)
     documents: int = 0
     superseded: int = 0
+    missing: set[str] = field(default_factory=set)
 
     @property
     def findings(self) -> Counter[str]:
@@ -90,4 +92,5 @@ class Checked:
             {**self.users, **other.users},
             self.documents + other.documents,
             self.superseded + other.superseded,
+            self.missing | other.missing,
         )

@@ -20,6 +20,7 @@ from store.resp import EXEC, MULTI, packed
 from store.wire import Wire
 
 NO_KEY = -2
+MISSING = "missing"
 _COMMANDS = 7
 
 
@@ -80,6 +81,8 @@ def _judge(suspect: Suspect, results: list[Any], epoch: int, checked: Checked) -
             wrong = _unexpected(digest, found[place], place)
         if wrong is not None:
             findings.append(wrong)
+        if wrong == MISSING and digest is not None:
+            checked.missing.add(digest)
     if findings:
         checked.users[suspect.user_id] = findings
     elif newer:
@@ -100,7 +103,7 @@ def _wrong(user_id: str, exists: bool, found: Opened | None, counter: int) -> st
 def _unexpected(digest: str | None, found: Opened | None, place: int) -> str | None:
     """How a document differs from what this run has written."""
     if found is None:
-        return None if digest is None else "missing"
+        return None if digest is None else MISSING
     if digest is None:
         return ("extra_profile", "extra_credential")[place]
     return None if found.meta.digest == digest else "different"

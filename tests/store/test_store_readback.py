@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from store.outcome import Checked, Expected
+from store.scan import remove_misplaced
 
 
 @pytest.fixture
@@ -158,3 +159,20 @@ def test_an_epoch_beyond_the_counter_excuses_nothing(bank, loaded) -> None:
     bank.put("5", 2, 1_000_000)
     bank.client.delete(bank.keys.credential("5"))
     assert findings(bank, loaded) == ({"impossible_epoch": 1, "missing": 1}, {"5"})
+
+
+def test_a_document_under_a_key_of_nobody_is_removed_by_its_digest(bank) -> None:
+    """As where a byte of the key changed on its way; others' keys stay as they are."""
+    loaded = bank.load(bank.documents(20))
+    missing = bank.keys.profile("7")
+    stray = missing[:-1] + b"\x17"
+    bank.client.rename(missing, stray)
+    other = missing + b":x"
+    bank.put("8", 1, 1, key=other)
+    checked = bank.check(loaded.expected)
+    assert checked.users == {"7": ["missing"]}
+    assert checked.missing == {loaded.expected.profiles[loaded.expected.user_ids.index("7")]}
+    assert remove_misplaced(bank.client, bank.keys, {"0" * 32}) == 0
+    assert remove_misplaced(bank.client, bank.keys, checked.missing) == 1
+    assert bank.client.exists(stray, other) == 1
+    assert bank.load(bank.documents(20)).counts.created == 1

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
+from pathlib import Path
+from traceback import extract_tb
 
 import redis
 
@@ -107,13 +109,13 @@ class _Trials:
 
     def _run(self, place: str, *, proxied: bool) -> tuple[bool, dict[str, str]]:
         """Whether a run says success, and the users whom it says it could not write."""
-        started = time.monotonic()
         made = self.pool.submit(self.scene.run, self.proxy.url if proxied else None)
         try:
             return True, made.result(HANGS_S)
         except StillRunning:
-            self.outcome.violated("hangs", f"{place}: {time.monotonic() - started:.0f} s")
-            raise
+            self.outcome.violated("hangs", f"{place}: more than {HANGS_S:.0f} s")
+            made.exception(10 * HANGS_S)
+            return False, {}
         except PrefetchError as error:
             told = self.outcome.notes.setdefault("errors", {})
             name = type(error).__name__
@@ -123,7 +125,9 @@ class _Trials:
                 self.outcome.notes.setdefault("again", []).append(f"{place}: {error}")
             return False, {}
         except Exception as error:
-            self.outcome.violated("hangs", f"{place}: {type(error).__name__}: {error}")
+            frame = extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            self.outcome.violated("unforeseen", f"{place}: {type(error).__name__} at {where}")
             return False, {}
 
     def _repaired(self, error: PrefetchError) -> None:
