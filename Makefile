@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A process per core, each with servers of its own; a file's tests stay together.
+# Processes as tests/conftest.py says, each with servers of its own; a file's tests stay together.
 TESTING := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install test check up down demo demo-down app bench bench-full bench-read bench-read-full
+.PHONY: install test faults-quick check up down demo demo-down app bench bench-full bench-read bench-read-full
 
 install: $(VENV)/installed
 
@@ -15,7 +15,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 test: install
 	@devstack/debian.sh
-	$(BIN)/python -m pytest $(TESTING)
+	$(BIN)/python -m pytest $(TESTING) --ignore tests/faults
+
+# What may go wrong, in a few trials each; `make faults` has many.
+faults-quick: install
+	@devstack/debian.sh
+	$(BIN)/python -m pytest $(TESTING) tests/faults
 
 check: install
 	$(BIN)/ruff check .

@@ -72,6 +72,7 @@ def copy(tmp_path: Path) -> Path:
     for file in (
         "pyproject.toml",
         "tests/conftest.py",
+        "tests/forked.py",
         "tests/programs.py",
         "tests/test_architecture.py",
     ):

@@ -19,10 +19,11 @@ from tests.forked import Forks
 
 Run = Callable[..., dict[str, Any]]
 BERKA = ROOT / "examples/berka/pipeline.yaml"
-USERS = 5369
+SAMPLE = ROOT / "examples/sample_analytics/pipeline.yaml"
+USERS = 500
 DEADLINE_S = 60
 
-PLACES = ["stage", "rows", "keyed", "1", "300", "1200", "2500", "4000", "5000", "checking"]
+PLACES = ["stage", "rows", "linked", "1", "40", "120", "250", "350", "450", "checking"]
 
 
 def _reached(place: str, stage: Path, client: redis.Redis) -> bool:
@@ -30,21 +31,23 @@ def _reached(place: str, stage: Path, client: redis.Redis) -> bool:
         return any(stage.glob("stage-*"))
     if place == "rows":
         return any(stage.glob("stage-*/rows.*.arrow"))
-    if place == "keyed":
-        return any(stage.glob("stage-*/rows.lending.*.arrow"))
+    if place == "linked":
+        return any(stage.glob("stage-*/rows.loyalty.*.arrow"))
     keys = int(client.dbsize())
     return keys >= (USERS if place == "checking" else int(place) + 10)
 
 
 @pytest.fixture
-def whole(run: Run, berka: dict[str, str], target: RedisServer) -> dict[str, dict[str, Any]]:
-    run(BERKA, berka)
+def whole(
+    run: Run, sample_analytics: dict[str, str], target: RedisServer
+) -> dict[str, dict[str, Any]]:
+    run(SAMPLE, sample_analytics)
     return without_epoch(documents(target.url))
 
 
 def test_killed_at_ten_places_and_repeated(
     run: Run,
-    berka: dict[str, str],
+    sample_analytics: dict[str, str],
     target: RedisServer,
     prefect_url: str,
     tmp_path: Path,
@@ -54,7 +57,7 @@ def test_killed_at_ten_places_and_repeated(
     stage = tmp_path / "stage"
     client = redis.Redis.from_url(target.url)
     environ = child_environ(
-        **berka,
+        **sample_analytics,
         REDIS_URL=target.url,
         PREFECT_API_URL=prefect_url,
         PREFETCH_STAGE_DIR=str(stage),
@@ -64,7 +67,7 @@ def test_killed_at_ten_places_and_repeated(
     partly = 0
     for place in PLACES:
         client.execute_command("FLUSHALL", "SYNC")
-        with forks.prefetch("run", "--config", str(BERKA), "--json", env=environ) as child:
+        with forks.prefetch("run", "--config", str(SAMPLE), "--json", env=environ) as child:
             until = time.monotonic() + DEADLINE_S
             while not _reached(place, stage, client):
                 assert child.poll() is None, f"the run ended before {place}"
@@ -74,7 +77,7 @@ def test_killed_at_ten_places_and_repeated(
         left = documents(target.url)
         assert without_epoch(left).items() <= whole.items()
         partly += 0 < len(left) < USERS
-        report = run(BERKA, berka, PREFETCH_FENCE_ALIVE_S="1")
+        report = run(SAMPLE, sample_analytics, PREFETCH_FENCE_ALIVE_S="1")
         assert report["status"] == "success"
         assert report["created"] == USERS - len(left)
         assert (report["updated"], report["unchanged"]) == (0, len(left))
