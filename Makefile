@@ -57,7 +57,7 @@ bench-read: install
 	$(BIN)/python -m benchmarks.read --users $(or $(USERS),200000)
 
 bench-read-full: bench-read
-	$(BIN)/python -m benchmarks.read --users 1000000 --out benchmarks/results/read-1000000.json
+	$(BIN)/python -m benchmarks.read --users 1000000 --loads 1 --out benchmarks/results/read-1000000.json
 
 # The pictures in docs/images, from a browser on the UI of a demo.
 screenshots: install

@@ -18,7 +18,7 @@ import psycopg
 from pymongo import MongoClient
 
 from benchmarks.read.ground import Ground, ground
-from benchmarks.read.play import Plan, Play, wrong_answers
+from benchmarks.read.play import LOADS, Plan, Play, wrong_answers
 from benchmarks.read.results import p99_of, tables
 from benchmarks.read.server_side import cores_busy, machine
 from store.client import client_of
@@ -30,7 +30,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "read.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints tables and writes JSON; 1 where an answer was wrong."""
     options = _parser().parse_args(arguments)
-    plan = Plan(rate=options.rate, seconds=options.seconds)
+    plan = Plan(rate=options.rate, seconds=options.seconds, loads=LOADS[: options.loads])
     results = bench(options.users, plan)
     results["command"] = " ".join(["python -m benchmarks.read", *(arguments or sys.argv[1:])])
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds", type=float, default=15.0, help="of an idle measurement (%(default)s)"
+    )
+    parser.add_argument(
+        "--loads", type=int, default=len(LOADS), help="so many of the loads (default: all)"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="default: %(default)s")
     return parser
