@@ -20,7 +20,7 @@ from store.resp import EXEC, MULTI, packed
 from store.wire import Wire
 
 NO_KEY = -2
-MISSING = "missing"
+MISSING, DIFFERENT = "missing", "different"
 _COMMANDS = 7
 
 
@@ -81,7 +81,7 @@ def _judge(suspect: Suspect, results: list[Any], epoch: int, checked: Checked) -
             wrong = _unexpected(digest, found[place], place)
         if wrong is not None:
             findings.append(wrong)
-        if wrong == MISSING and digest is not None:
+        if wrong in (MISSING, DIFFERENT) and digest is not None:
             checked.missing.add(digest)
     if findings:
         checked.users[suspect.user_id] = findings
@@ -106,7 +106,7 @@ def _unexpected(digest: str | None, found: Opened | None, place: int) -> str | N
         return None if digest is None else MISSING
     if digest is None:
         return ("extra_profile", "extra_credential")[place]
-    return None if found.meta.digest == digest else "different"
+    return None if found.meta.digest == digest else DIFFERENT
 
 
 def _owner(body: bytes) -> str | None:
