@@ -131,7 +131,8 @@ def _written(run: RunContext, groups: list[Group], report: Report, wrong: Checke
     if report.complete and run.plan.pipeline.index is not None:
         with step(report, "index"):
             report.indexed = index(run)
-    return Written(report.loaded.created, swept.removed)
+    still = report.checked - 2 * report.loaded.superseded
+    return Written(report.loaded.created, swept.removed, still)
 
 
 @contextmanager
