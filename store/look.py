@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import redis.exceptions as driver
 
 from core.document import Meta, parse_meta
+from core.errors import TargetUnavailable
 from store.driver_errors import mapped
 from store.resp import bulk
 from store.wire import Question, Wire, answers
@@ -82,9 +83,13 @@ class Looker:
     def _told(
         self, users: Users, profiles: Any, credentials: Any, existing: Any
     ) -> list[Stored] | None:
-        for reply in (profiles, credentials, existing):
+        both = (profiles, credentials)
+        for reply in (*both, existing):
             if isinstance(reply, driver.ResponseError):
                 raise mapped(reply, "JSON.MGET")
+        if not all(isinstance(part, list) and len(part) == len(users.keys) for part in both):
+            self._wire.drop()
+            raise TargetUnavailable("replies came out of order")
         if existing == 0 and not self._marks:
             return None
         documents = 2 * len(profiles) - profiles.count(None) - credentials.count(None)

@@ -17,6 +17,7 @@ from core.pipeline import Profile
 from core.records import BucketDocuments
 from store.client import Timeouts, client_of
 from store.epoch import draw_epoch
+from store.facts import Server
 from store.keys import Keys
 from store.outcome import Checked, Expected
 from store.readback import check_bucket
@@ -29,12 +30,12 @@ from tests.faults.reader import Reader
 from tests.faults.sources import NAME
 from tests.faults.universe import Universe
 
-QUICK = Timeouts(connect_s=1.0, answer_s=0.4)
+QUICK = Timeouts(connect_s=1.0, answer_s=1.0)
 ATTEMPTS = 3
 LOCK_S = 2.0
 """As long a run waits for one that died while it opened its snapshots."""
 
-LIMITS = Limits(tries=3, fence_wait_s=5, fence_alive_s=0.4)
+LIMITS = Limits(tries=3, fence_wait_s=5, fence_alive_s=1.0)
 
 
 class SmallScene:
@@ -117,30 +118,39 @@ def load_world(url: str, keys: Keys, world: World, timeouts: Timeouts = QUICK) -
     while True:
         left -= 1
         try:
-            return _attempt(url, keys, world, timeouts, epoch, wrong)
+            return attempt(url, keys, world, timeouts, epoch, wrong)
         except NotLoaded:
             if not left:
                 raise
 
 
-def _attempt(
-    url: str, keys: Keys, world: World, timeouts: Timeouts, epoch: int, wrong: Checked
+def attempt(
+    url: str,
+    keys: Keys,
+    world: World,
+    timeouts: Timeouts,
+    epoch: int,
+    wrong: Checked,
+    server: Server | None = None,
+    limits: Limits = LIMITS,
 ) -> dict[str, str]:
+    """Loads, checks and removes the leavers once; ``server`` is who must answer."""
     with client_of(url, timeouts) as client:
         remove_misplaced(client, keys, wrong.missing)
         leavers = _leavers(client, keys, world)
     this = Pass(epoch, uuid4().hex, 1, complete=True)
-    with BucketWriter(url, keys, timeouts=timeouts, limits=LIMITS) as writer:
+    with BucketWriter(url, keys, server=server, timeouts=timeouts, limits=limits) as writer:
         loaded = [writer.load(each, this, wrong.user_ids) for each in documents_of(world, keys)]
-    _check(url, keys, [each.expected for each in loaded], timeouts, wrong)
+    _check(url, keys, [each.expected for each in loaded], timeouts, wrong, server)
     sweeping = Pass(epoch, uuid4().hex, 1, complete=False)
-    with BucketWriter(url, keys, timeouts=timeouts, limits=LIMITS) as writer:
+    with BucketWriter(url, keys, server=server, timeouts=timeouts, limits=limits) as writer:
         for bucket, users in leavers.items():
             removed = Expected(bucket, epoch)
             for user in users:
                 removed.add(user, None, None)
             done = writer.remove(bucket, users, sweeping)
-            _check(url, keys, [removed.without(done.quarantined)], timeouts, Checked())
+            gone = [removed.without(done.quarantined)]
+            _check(url, keys, gone, timeouts, Checked(), server)
     return {user: why for each in loaded for user, why in each.quarantined.items()}
 
 
@@ -153,11 +163,16 @@ def _leavers(client: Any, keys: Keys, world: World) -> Mapping[int, list[str]]:
 
 
 def _check(
-    url: str, keys: Keys, expected: list[Expected], timeouts: Timeouts, wrong: Checked
+    url: str,
+    keys: Keys,
+    expected: list[Expected],
+    timeouts: Timeouts,
+    wrong: Checked,
+    server: Server | None,
 ) -> None:
     checked = Checked()
     for each in expected:
-        checked += check_bucket(url, keys, each, timeouts=timeouts)
+        checked += check_bucket(url, keys, each, server=server, timeouts=timeouts)
     if checked.users:
         wrong.users.update(checked.users)
         wrong.missing.update(checked.missing)

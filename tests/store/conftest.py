@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ from store.keys import Keys
 from store.outcome import Checked, Expected, Loaded, Removed
 from store.readback import check_bucket
 from store.writer import BucketWriter, Limits, Pass
+from tests.faults.proxy import Proxy
 
 NUMBERS = itertools.count(1)
 FAST = Timeouts(connect_s=1.0, answer_s=2.0)
@@ -177,77 +176,7 @@ def make_bank() -> Callable[..., Bank]:
     return _bank
 
 
-class Proxy:
-    """A TCP proxy that does what a test tells it to the bytes that pass.
-
-    ``on_request`` and ``on_reply`` get the link and the bytes, and return what to pass on; None
-    cuts the link.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.on_request: Callable[[Link, bytes], bytes | None] = lambda link, data: data
-        self.on_reply: Callable[[Link, bytes], bytes | None] = lambda link, data: data
-        self.links: list[Link] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def close(self) -> None:
-        self._listener.close()
-        for link in self.links:
-            link.cut()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(("127.0.0.1", self._port))
-            except OSError:
-                client.close()
-                continue
-            self.links.append(Link(self, client, server))
-
-
-class Link:
-    """One connection through the proxy; ``notes`` are the test's own."""
-
-    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
-        self.client, self.server, self.notes = client, server, {}
-        for source, sink, name in ((client, server, "on_request"), (server, client, "on_reply")):
-            threading.Thread(
-                target=self._pump, args=(proxy, source, sink, name), daemon=True
-            ).start()
-
-    def cut(self) -> None:
-        for end in (self.client, self.server):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            end.close()
-
-    def _pump(self, proxy: Proxy, source: socket.socket, sink: socket.socket, name: str) -> None:
-        try:
-            while data := source.recv(65536):
-                passed = getattr(proxy, name)(self, data)
-                if passed is None:
-                    break
-                sink.sendall(passed)
-        except OSError:
-            pass
-        self.cut()
-
-
 @pytest.fixture
 def proxy(server: RedisServer) -> Iterator[Proxy]:
-    made = Proxy(server.port)
-    yield made
-    made.close()
+    with Proxy(server.port) as made:
+        yield made

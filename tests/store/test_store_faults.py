@@ -100,6 +100,23 @@ def test_every_connection_cut_now_and_then(bank, proxy) -> None:
     assert cuts[0] >= 3
 
 
+def test_a_reply_of_another_length_is_never_taken_for_other_users(bank, proxy) -> None:
+    bank.load(bank.documents(30, 1))
+    struck = []
+
+    def shorter(link, data: bytes) -> bytes:
+        if data.startswith(b"*30\r\n") and not struck:
+            struck.append(1)
+            return b"*20" + data[3:]
+        return data
+
+    proxy.on_reply = shorter
+    with pytest.raises(TargetUnavailable, match="out of order"):
+        bank.load(bank.documents(30, 2), url=proxy.url, limits=IMPATIENT)
+    assert struck
+    assert {bank.version(str(n)) for n in range(30)} == {1}
+
+
 def test_bytes_held_back_by_a_proxy_do_nothing_once_a_newer_run_has_written(bank, proxy) -> None:
     """As a load balancer would: the timed-out batch reaches Redis after the newer run's."""
     held: list[tuple[object, bytes]] = []
