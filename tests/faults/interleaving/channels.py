@@ -20,6 +20,11 @@ import hiredis
 Command = tuple[bytes, ...]
 
 NIL = b"*-1\r\n"
+"""EXEC's reply where a watched key was touched."""
+
+NOT_SET = b"$-1\r\n"
+"""SET … NX's reply where there was a value."""
+
 _READING = frozenset(
     b"GET MGET HGET HGETALL EXISTS TYPE PTTL TTL INFO WATCH JSON.GET JSON.MGET SCAN DBSIZE".split()
 )

@@ -35,6 +35,7 @@ def profile_of(version: int) -> dict[str, Any]:
         "version": version,
         "email": f"{USER}/core/v{version}/email",
         "balance": 1e16,
+        f"only_v{version}": True,
         "loans": [{"id": f"{USER}/lending/v{version}/loan{n}"} for n in range(version)],
     }
 
@@ -109,11 +110,13 @@ def seen(content: Content) -> Seen:
 
 @dataclass
 class Told:
-    """A writer as the judge knows it: ``version`` is what it wants to be in Redis."""
+    """A writer as the judge knows it: ``version`` is what it wants in Redis; -1: nothing yet."""
 
     name: str
     epoch: int = -1
     version: int = -1
+    seen: int = -1
+    """At which version it has seen the sources, where it looks."""
     end: Literal["", "success", "refused", "unavailable"] = ""
 
 
@@ -122,20 +125,25 @@ class Rules:
     """What has happened so far on one path."""
 
     initial: int
-    may_refuse_newest: bool
-    """Whether something happens that lets an older writer win: a lost sign of life, a cut."""
+    newest_wins: bool = True
+    """Nothing happens that lets a newer writer be refused: no lost sign of life, no cut."""
+    drawn: bool = False
+    """Epochs are drawn while the sources move on: a higher one must mean a later view."""
     committed: frozenset[str] = frozenset()
+    tenant: tuple[bytes, str] | None = None
+    """The present holder's fence, and who has written under it."""
 
     def changed(self, by: str, writers: dict[str, Told], old: Content, new: Content) -> Rules:
         """After a step that may have changed something."""
         before, after = seen(old), seen(new)
+        tenant = self.tenant if self.tenant and self.tenant[0] == new.fence else None
         if new.floor < old.floor:
             raise Violation("stale", f"the floor fell from {old.floor} to {new.floor}")
         if new.counter < old.counter:
             raise Violation("stale", "the epoch counter fell")
         marked = new.mark != old.mark and new.mark >= 0
         if before == after and not marked:
-            return self
+            return replace(self, tenant=tenant)
         if by not in writers:
             raise Violation("lost", f"{by} changed the user")
         writer = writers[by]
@@ -148,12 +156,18 @@ class Rules:
                 raise Violation(kind, f"{by} (epoch {writer.epoch}) over {other.name}")
         if after.version and before.version and after.epoch < before.epoch:
             raise Violation("stale", f"the document's epoch fell to {after.epoch}")
-        return replace(self, committed=self.committed | {by})
+        if new.fence is None or (tenant is not None and tenant[1] != by):
+            raise Violation("stale", f"{by} writes under a fence that is not its own")
+        return replace(self, committed=self.committed | {by}, tenant=(new.fence, by))
 
     def ended(self, name: str, writers: dict[str, Told], content: Content) -> None:
         """After the end of one writer."""
         writer, now = writers[name], seen(content)
-        if writer.end != "success" or now.version == writer.version:
+        if self.drawn:
+            for other in writers.values():
+                if (other.epoch - writer.epoch) * (other.seen - writer.seen) < 0 <= other.seen:
+                    raise Violation("stale", "a higher epoch has an earlier view of the sources")
+        if writer.end != "success" or writer.version in (-1, now.version):
             return
         newer = [w for w in writers.values() if w.epoch > writer.epoch]
         if not any(w.name in self.committed or w.end == "success" for w in newer):
@@ -163,10 +177,12 @@ class Rules:
         """After the end of all writers."""
         now = seen(content)
         newest = max(writers.values(), key=lambda w: w.epoch)
-        if newest.end != "success" and not self.may_refuse_newest:
+        if newest.end != "success" and self.newest_wins:
             raise Violation("lost", f"the newest writer {newest.name} was refused")
         counted = [w for w in writers.values() if w.name in self.committed or w.end == "success"]
         wanted = max(counted, key=lambda w: w.epoch).version if counted else self.initial
+        if wanted == -1:
+            return
         if now.version != wanted:
             kind = "resurrected" if wanted == GONE else "lost" if not now.version else "stale"
             raise Violation(kind, f"v{now.version} is left, v{wanted} should be")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.faults.interleaving import writers
 from tests.faults.interleaving.rules import GONE, Content, credential_of, profile_of, sealed
@@ -40,7 +41,9 @@ def everything() -> list[Scenario]:
     out, because both its parts are there.
     """
     cut = [pair(a, b, "old", cuts=1) for a, b in itertools.product(KINDS, KINDS)]
-    return [*pairs(), *pairs(expiries=1), *(s for s in cut if "sweep" not in s.name)]
+    late = [scenario for scenario in cut if "sweep" not in scenario.name]
+    begins = [drawn(), drawn(expiries=1), drawn(writers.whole_nightly)]
+    return [*pairs(), retried(), retried(expiries=1), *begins, *pairs(expiries=1), *late]
 
 
 def pair(older: str, newer: str, state: str, expiries: int = 0, cuts: int = 0) -> Scenario:
@@ -61,6 +64,20 @@ def pair(older: str, newer: str, state: str, expiries: int = 0, cuts: int = 0) -
         expiries,
         cuts,
     )
+
+
+def retried(expiries: int = 0) -> Scenario:
+    """A writer and its own repetition: one epoch, one version, two attempts."""
+    made = pair("nightly", "nightly", "old", expiries)
+    both = tuple((name, EPOCHS[1], NEWER, writers.nightly) for name in "ab")
+    return replace(made, name=made.name.replace("nightly", "retry"), writers=both)
+
+
+def drawn(work: Work = writers.opening, expiries: int = 0) -> Scenario:
+    """Two runs that draw their epochs, while the sources move on."""
+    name = f"{work.__name__} < {work.__name__}" + ", a lock runs out" * bool(expiries)
+    both = (("a", -1, -1, work), ("b", -1, -1, work))
+    return Scenario(name, both, GONE, empty(BEFORE), expiries=expiries, moves=1)
 
 
 def _before(state: str) -> tuple[int, Content]:

@@ -23,6 +23,7 @@ from core.errors import FenceLost, TargetUnavailable
 from store.keys import Keys
 from tests.faults.interleaving.channels import (
     NIL,
+    NOT_SET,
     Channel,
     Command,
     Lines,
@@ -35,6 +36,7 @@ from tests.faults.interleaving.channels import (
 from tests.faults.interleaving.rules import USER, Content, Rules, Told, Violation
 
 CLOCK = "clock"
+SOURCES = b"the sources"
 _HOUR_MS = b"3600000"
 
 
@@ -48,7 +50,7 @@ class Look:
 
     told: str = "opens its snapshots"
     writes: bool = False
-    keys: frozenset[bytes] = frozenset()
+    keys: frozenset[bytes] = frozenset({SOURCES})
     about_all: bool = False
 
 
@@ -59,8 +61,8 @@ Work = Callable[["World", Told], None]
 class Scenario:
     """Some writers and what Redis holds before.
 
-    ``expiries``, ``cuts`` and ``moves`` are how often, at any moment: a sign of life runs out
-    though its writer works; a writer waits no longer for a reply to a write, or for one that comes
+    ``expiries``, ``cuts`` and ``moves`` are how often, at any moment: a sign of life or a lock
+    runs out though its holder works; a writer waits no longer for a reply to a write, or for one that comes
     behind it, while its bytes still arrive; the sources move on to the next version.
     """
 
@@ -122,9 +124,6 @@ class Effect(NamedTuple):
                 return False
             return not self.keys & other.keys
         return True
-
-
-_EVERYTHING = Effect("everybody", True, frozenset(), True)
 
 
 class World:
@@ -243,7 +242,8 @@ class World:
         self.changes, self.version = 0, 1
         self.expiries, self.cuts, self.moves = scenario.expiries, scenario.cuts, scenario.moves
         self.late: list[Late] = []
-        self.rules = Rules(scenario.initial, bool(scenario.expiries or scenario.cuts))
+        wins = not (scenario.expiries or scenario.cuts)
+        self.rules = Rules(scenario.initial, wins, scenario.moves > 0)
         self.content = scenario.before
         self._main = greenlet.getcurrent()
         self.actors = {}
@@ -297,10 +297,11 @@ class World:
             if step.commands:
                 by = f"late {number}"
                 found[by] = Effect(by, step.writes, step.keys, step.about_all)
-        if found and self.expiries and self.content.alive is not None:
-            found["expire"] = Effect(CLOCK, True, frozenset({self.keys.alive(0)}))
+        if found and self.expiries:
+            for what, key in self._running_out().items():
+                found[f"expire {what}"] = Effect(CLOCK, True, frozenset({key}))
         if found and self.moves:
-            found["move"] = _EVERYTHING
+            found["move"] = Effect(SOURCES.decode(), True, frozenset({SOURCES}))
         return found
 
     def do(self, choice: str) -> None:
@@ -320,7 +321,7 @@ class World:
             late.step = _what_matters(late.step.channel, late.step.channel.next_step())
         elif what == "expire":
             self.expiries -= 1
-            expired = Step(Channel(self), [(b"DEL", self.keys.alive(0))])
+            expired = Step(Channel(self), [(b"DEL", self._running_out()[name])])
             self._execute(CLOCK, expired)
         else:
             self.moves -= 1
@@ -341,7 +342,12 @@ class World:
 
     def state(self) -> bytes:
         """What decides everything that can still happen, and be judged."""
-        parts: list[Any] = [self.content, sorted(self.rules.committed), self.version]
+        parts: list[Any] = [
+            self.content,
+            sorted(self.rules.committed),
+            self.rules.tenant,
+            self.version,
+        ]
         parts += [self.expiries, self.cuts, self.moves]
         for actor in self.actors.values():
             told = actor.told
@@ -407,7 +413,7 @@ class World:
         reply = heard.popleft() if heard else channel.execute(step, self._line(channel))
         self.said.append(reply)
         channel.note(step)
-        if step.writes and not reply.endswith(NIL):
+        if step.writes and not reply.endswith((NIL, NOT_SET)):
             self._changed(by, step)
         return bytes(reply)
 
@@ -446,6 +452,12 @@ class World:
             if not actor.let.dead:
                 yield from (channel for channel in actor.channels if not channel.closed)
         yield from (late.step.channel for late in self.late if late.step.commands)
+
+    def _running_out(self) -> dict[str, bytes]:
+        """Keys with a time to live that are there."""
+        there = {"alive": self.content.alive, "lock": self.content.opening}
+        keys = {"alive": self.keys.alive(0), "lock": self.keys.opening}
+        return {what: keys[what] for what, value in there.items() if value is not None}
 
     def _is_at_fence(self, step: Step) -> bool:
         """Whether it writes, or stands behind a batch; what only looks is simply asked again."""

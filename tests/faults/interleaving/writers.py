@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import orjson
 
+import store.epoch
 from core.pipeline import Profile
 from core.records import BucketDocuments
+from store.client import client_of
 from store.keys import Keys
 from store.outcome import Loaded
 from store.readback import check_bucket
+from store.scan import present
 from store.writer import BucketWriter, Limits, Pass
 from tests.faults.interleaving.rules import (
     GONE,
@@ -63,12 +66,42 @@ def removal(world: World, me: Told) -> None:
     _remove(world, Pass(me.epoch, f"{me.name}-removal", SCHEMA_VERSION, complete=False))
 
 
+class Snapshots:
+    """What a run has seen of the sources."""
+
+    def __init__(self, world: World) -> None:
+        self.version = world.look_at_sources()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def opening(world: World, me: Told) -> None:
+    """The begin of a run: draws its epoch, and opens the snapshots."""
+    with client_of(world.url) as client:
+        me.epoch, snapshots = store.epoch.draw_epoch(client, world.keys, lambda: Snapshots(world))
+    me.seen = snapshots.version
+
+
+def whole_nightly(world: World, me: Told) -> None:
+    """A nightly run from its epoch on."""
+    opening(world, me)
+    me.version = me.seen
+    nightly(world, me)
+
+
 def _run(world: World, me: Told, this: Pass) -> None:
+    leaving = me.version == GONE and _in_redis(world)
     with BucketWriter(world.url, world.keys, limits=LIMITS) as writer:
         loaded = writer.load(documents(me.version), this)
     _checked(world, loaded)
-    if me.version == GONE:
+    if leaving:
         _remove(world, replace(this, attempt=f"{me.name}-sweep", complete=False, raise_epoch=False))
+
+
+def _in_redis(world: World) -> bool:
+    with client_of(world.url) as client:
+        return bool(present(client, world.keys, [USER]))
 
 
 def _checked(world: World, loaded: Loaded) -> None:
