@@ -78,6 +78,11 @@ class Proxy:
             self.fault = fault
         return fault
 
+    def lead_to(self, port: int) -> None:
+        """Has new links lead to another server of this machine, and ends the old ones."""
+        self._port = port
+        self.cut_all()
+
     def hold(self) -> None:
         """Keeps back all requests from now on, as a buffering load balancer would."""
         with self.lock:
