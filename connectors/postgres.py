@@ -258,7 +258,11 @@ class PostgresConnector:
         if row is None or row[0] is None:
             problem = unknown_table(query, self._source.db_schema)
             raise SourceDrift(self._name, problem, query.dataset)
-        return [name for (name,) in connection.execute(COLUMNS, (row[0],))]
+        columns = [name for (name,) in connection.execute(COLUMNS, (row[0],))]
+        if not columns:
+            text = "a table was made anew after the snapshot was opened"
+            raise SourceConflict(self._name, text, query.dataset)
+        return columns
 
     def _open_connection(self) -> psycopg.Connection[Any]:
         if self._connection is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -97,6 +98,12 @@ class Settings(BaseSettings):
         validation_alias="PREFETCH_BATCH_DOCUMENTS",
         description="Documents in one fenced batch; readers wait for a batch to end.",
     )
+    document_bytes: int = Field(
+        16 * 2**20,
+        ge=2**10,
+        validation_alias="PREFETCH_DOCUMENT_BYTES",
+        description="The largest document that is written; a user with a larger one is held.",
+    )
     fence_wait_s: float = Field(
         120,
         ge=0,
@@ -162,7 +169,7 @@ def load_settings() -> Settings:
     Raises:
         ConfigError: with every variable that is missing or wrong.
     """
-    secrets = {
+    secrets: dict[str, Any] = {
         str(field.validation_alias): value_of(os.environ, str(field.validation_alias))
         for field in Settings.model_fields.values()
         if field.annotation in (SecretStr, SecretStr | None)

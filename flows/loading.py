@@ -20,6 +20,9 @@ from transforms.columns import BUCKET, REASON, USER_ID
 from transforms.merge import bodies
 from transforms.settle import settle
 
+TOO_LARGE = "too_large"
+"""Why a user is held whose document would keep Redis busy for long, or be refused."""
+
 
 def documents_of(run: RunContext, buckets: list[int]) -> Iterator[BucketDocuments]:
     """The documents of some buckets, one entry a bucket, empty buckets included.
@@ -55,7 +58,15 @@ def _merged(
         pl.col("body").cast(pl.Binary),
         pl.col("credential").cast(pl.Binary),
     )
-    held = settled.held.with_columns(pl.col(USER_ID).cast(pl.String))
+    held = settled.held.with_columns(pl.col(USER_ID).cast(pl.String)).select(
+        USER_ID, BUCKET, REASON
+    )
+    most = run.settings.document_bytes
+    large = pl.max_horizontal(pl.col("body", "credential").bin.size()) > most
+    giants = texts.filter(large)
+    if giants.height:
+        told = giants.select(USER_ID, BUCKET, pl.lit(TOO_LARGE).alias(REASON))
+        texts, held = texts.filter(~large), pl.concat([held, told])
     return [
         BucketDocuments(
             bucket,
@@ -110,7 +121,8 @@ def load_buckets(
         for done, documents in enumerate(documents_of(run, buckets), 1):
             loaded = writer.load(documents, this, run.rewrite)
             counts += loaded.counts
-            unwritten += Quarantine.of_users(loaded.quarantined)
+            large = {user: why for user, why in documents.held.items() if why == TOO_LARGE}
+            unwritten += Quarantine.of_users({**loaded.quarantined, **large})
             keep_expected(expected, loaded.expected)
             progress(done)
     return counts, unwritten
