@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.read", description=__doc__)
     parser.add_argument("--users", type=int, default=200_000, help="default: %(default)s")
     parser.add_argument(
-        "--rate", type=float, default=300.0, help="of each question, per second (%(default)s)"
+        "--rate", type=float, default=300.0, help="of each look-up, per second (%(default)s)"
     )
     parser.add_argument(
         "--seconds", type=float, default=15.0, help="of an idle measurement (%(default)s)"

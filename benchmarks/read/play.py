@@ -76,8 +76,8 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        rate: requests per second of each question; an app's three look-ups are asked at once,
-            searches by themselves.
+        rate: look-ups per second of each kind; an app's three are asked at once.
+        searches: per second; asked by themselves, and beside the look-ups.
         connections: of all these, and of the way to the highest rate.
         sweep: numbers of connections that a profile by id is asked over, at twice the rate.
         seconds: of each idle measurement; the others last as long as what goes on meanwhile.
@@ -88,6 +88,7 @@ class Plan:
     """
 
     rate: float = 300.0
+    searches: float = 100.0
     connections: int = 4
     sweep: tuple[int, ...] = (1, 4, 16, 64)
     seconds: float = 15.0
@@ -99,12 +100,16 @@ class Plan:
     @property
     def turns(self) -> tuple[Rates, ...]:
         """What is asked at once, one after the other."""
-        return (dict.fromkeys(LOOK_UPS, self.rate), {"search": self.rate})
+        return (self._look_ups, {"search": self.searches})
 
     @property
     def everything(self) -> Rates:
         """The look-ups beside searches."""
-        return dict.fromkeys(QUESTIONS, self.rate)
+        return {**self._look_ups, "search": self.searches}
+
+    @property
+    def _look_ups(self) -> Rates:
+        return dict.fromkeys(LOOK_UPS, self.rate)
 
 
 class Play:
