@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
 from prefect import get_run_logger
 
@@ -20,7 +21,6 @@ from store.facts import Server
 def until_lasting(
     run: RunContext,
     report: Report,
-    acceptance: Acceptance,
     work: Callable[[RunContext], Written],
 ) -> None:
     """Has work done until one server has stayed the same from its beginning to its end.
@@ -39,23 +39,32 @@ def until_lasting(
     )
 
     def on(server: Server) -> Written:
-        return work(replace(run, facts=replace(run.facts, server=server)))
+        # What an attempt that failed has told its threads is not for those of the next.
+        return work(replace(run, facts=replace(run.facts, server=server), stopping=Event()))
 
     def again(why: str) -> None:
         get_run_logger().warning("load and check begin again: %s", why)
         report.repeated.append(why)
-        _look_for_leavers(run, report, acceptance)
 
     continuity.keep(on, again)
 
 
-def _look_for_leavers(run: RunContext, report: Report, acceptance: Acceptance) -> None:
-    """Finds once more whom to remove: a replica may hold users who were removed before."""
+def look_for_leavers(run: RunContext, report: Report, acceptance: Acceptance) -> None:
+    """Finds once more whom to remove, now that no older run can write the buckets any more.
+
+    An older run may have written users since the guard has looked, and a replica that was
+    promoted may hold some who were removed before.
+
+    Raises:
+        TargetError: Redis does not answer; TargetUnfit: it would be more than may be.
+        StageError: the disk is full, or a stage file is damaged.
+    """
     leaving = find_leavers_again(run)
     report.leaving = leaving.users
     finding = too_many_leaving(run, leaving, acceptance)
     if finding is not None:
         raise TargetUnfit(
-            f"it has gone back to an older state, and now {finding}; or run again, and the guard "
+            "users have come back since the guard has looked, by an older run or because Redis "
+            f"has gone back to an older state, and now {finding}; or run again, and the guard "
             "looks at all of it before the first write"
         )
