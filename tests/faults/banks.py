@@ -7,8 +7,6 @@ Runs reach the Redis through ``proxy``, which strikes at a byte of theirs; judge
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +29,7 @@ from store.writer import Limits
 from tests.faults.campaign import Ground
 from tests.faults.judge import Judge
 from tests.faults.model import History, World, world_of
-from tests.faults.proxy import Link, Proxy
+from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
 from tests.faults.small_run import LOCK_S, attempt
@@ -51,26 +49,6 @@ class Result:
     success: bool
     reasons: list[str] = field(default_factory=list)
     error: str = ""
-
-
-class Strike:
-    """Does something once, when so many bytes of requests have passed the proxy."""
-
-    def __init__(self, proxy: Proxy, places: list[int], action: Callable[[int], None]) -> None:
-        self.struck = 0
-        self._places, self._action = sorted(places), action
-        self._lock, self._passed = threading.Lock(), 0
-        proxy.on_request = self._pass
-
-    def _pass(self, _link: Link, data: bytes) -> bytes | None:
-        with self._lock:
-            self._passed += len(data)
-            if not self._places or self._passed < self._places[0]:
-                return data
-            self._places.pop(0)
-            self._action(self.struck)
-            self.struck += 1
-            return None
 
 
 class Bank:
@@ -142,6 +120,8 @@ class SmallBank(Bank):
         self.universe, self.history = Universe(seed, users), History()
         self.keys = Keys(Profile(name=NAME, anchor="core.client", buckets=buckets))
         self.limits = LIMITS
+        self.url: str | None = None
+        """Where runs go, if not through the proxy."""
         self._take_in()
 
     def move(self, **shares: float) -> None:
@@ -149,11 +129,11 @@ class SmallBank(Bank):
         self.universe.move(**shares)
         self._take_in()
 
-    def run(self, url: str | None = None) -> Result:
-        """A run of the present version; ``url`` leads elsewhere than through the proxy."""
+    def run(self) -> Result:
+        """A run of the present version."""
         reasons: list[str] = []
         try:
-            self._keep(url or self.proxy.url, reasons)
+            self._keep(self.url or self.proxy.url, reasons)
         except PrefetchError as error:
             return Result(False, reasons, f"{type(error).__name__}: {error}")
         return Result(True, reasons)

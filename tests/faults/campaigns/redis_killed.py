@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults.banks import AOF, Bank, SmallBank, WholeBank
 from tests.faults.campaign import Ground, Outcome
-from tests.faults.server_trial import hold
+from tests.faults.server_trial import AtBytes, hold
 
 NAME = "redis_killed"
 TITLE = "Redis killed with -9, AOF everysec"
@@ -53,14 +53,15 @@ def trial(bank: Bank, seed: int, size: int, outcome: Outcome) -> None:
     """One trial; a part of the AOF that is cut off is never older than the trial."""
     begins = _size(_file(bank))
 
-    def kill(chance: random.Random) -> None:
+    def kill(chance: random.Random, _times: int) -> bool:
         bank.primary.kill()
         if chance.random() < 0.5:
             file = _file(bank)
             os.truncate(file, chance.randint(min(begins, _size(file)), _size(file)))
         bank.primary.start()
+        return False
 
-    hold(bank, seed, size, outcome, kill)
+    hold(bank, seed, outcome, AtBytes(bank, size, kill))
 
 
 def _file(bank: Bank) -> Path:
