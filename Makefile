@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Processes as tests/conftest.py says, each with servers of its own; a file's tests stay together.
 TESTING := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install test faults-quick check up down demo demo-down app bench bench-full bench-read bench-read-full
+.PHONY: install test faults faults-quick check up down demo demo-down app bench bench-full bench-read bench-read-full
 
 install: $(VENV)/installed
 
@@ -21,6 +21,12 @@ test: install
 faults-quick: install
 	@devstack/debian.sh
 	$(BIN)/python -m pytest $(TESTING) tests/faults
+
+# The same with many trials, for about an hour: prints the table, and writes
+# benchmarks/results/faults.json. TESTS=a,b for some of them; SEED=… for other trials.
+faults: install
+	@devstack/debian.sh
+	@$(BIN)/python -m tests.faults $(if $(TESTS),--tests $(TESTS)) $(if $(SEED),--seed $(SEED))
 
 check: install
 	$(BIN)/ruff check .
