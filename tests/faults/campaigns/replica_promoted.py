@@ -35,14 +35,15 @@ def run(trials: int, seed: int, ground: Ground) -> Outcome:
     """Promotes a replica at a byte of a run; the run's success must be one."""
     watched = trials // SENTINEL
     outcome = ground.side_by_side(
-        lambda numbers: _behind_proxy(ground, seed, numbers), trials - watched
+        lambda numbers: behind_proxy(ground, seed, numbers), trials - watched
     )
     if watched:
         outcome += _behind_sentinels(ground, seed + trials, watched)
     return outcome
 
 
-def _behind_proxy(ground: Ground, seed: int, numbers: Iterator[int]) -> Outcome:
+def behind_proxy(ground: Ground, seed: int, numbers: Iterator[int]) -> Outcome:
+    """The trials behind one address."""
     outcome = Outcome()
     first = ground.redis()
     servers = [first, ground.redis(replica_of=first)]
@@ -59,17 +60,30 @@ def _behind_proxy(ground: Ground, seed: int, numbers: Iterator[int]) -> Outcome:
 def trial(bank: Bank, seed: int, size: int, outcome: Outcome) -> None:
     """One trial: the first strike ends the replica's following, the second promotes it."""
 
-    def promote(_chance: random.Random, times: int) -> bool:
-        standby = next(server for server in bank.servers if server is not bank.primary)
+    def strike(_chance: random.Random, times: int) -> bool:
         if times == 0:
-            with redis.Redis.from_url(standby.url) as client:
-                client.execute_command("REPLICAOF", "NO", "ONE")
+            stop_following(bank)
             return True
-        bank.primary.kill()
-        bank.lead_to(standby)
+        promote(bank)
         return False
 
-    hold(bank, seed, outcome, AtBytes(bank, size, promote, places=2))
+    hold(bank, seed, outcome, AtBytes(bank, size, strike, places=2))
+
+
+def stop_following(bank: Bank) -> None:
+    """From now on the replica gets nothing more."""
+    with redis.Redis.from_url(_standby(bank).url) as client:
+        client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def promote(bank: Bank) -> None:
+    """The primary dies, and the other server is the primary."""
+    bank.primary.kill()
+    bank.lead_to(_standby(bank))
+
+
+def _standby(bank: Bank) -> RedisServer:
+    return next(server for server in bank.servers if server is not bank.primary)
 
 
 def pair_up(bank: Bank) -> None:
