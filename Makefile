@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Processes as tests/conftest.py says, each with servers of its own; a file's tests stay together.
 TESTING := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install test faults faults-quick check up down demo demo-down app bench bench-full bench-read bench-read-full
+.PHONY: install test faults faults-quick check up down demo demo-down app audit bench bench-full bench-read bench-read-full
 
 install: $(VENV)/installed
 
@@ -69,3 +69,9 @@ bench-read-full: bench-read
 screenshots: install
 	$(BIN)/python -m devstack.demo --users $(or $(USERS),50000) --keep
 	$(BIN)/python tests/browser/screenshots.py; $(BIN)/python -m devstack.demo down
+
+# Known weaknesses of what is pinned: asks OSV on the internet, and fails where that can't be asked.
+audit:
+	$(PYTHON) -m venv .devstack/audit
+	.devstack/audit/bin/python -m pip install --quiet --no-cache-dir pip-audit==2.10.1
+	.devstack/audit/bin/pip-audit --service osv --strict --no-deps --disable-pip -r constraints.txt

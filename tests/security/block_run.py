@@ -1,0 +1,87 @@
+"""A run by a worker that gets its secrets from Secret blocks of Prefect, as the page tells."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.security.grants import ROOT
+
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+DEADLINE_S = 120
+
+
+def run_by_worker(
+    url: str, environ: Mapping[str, str], secret: Mapping[str, str], name: str, config: Path
+) -> tuple[str, str]:
+    """How a nightly run ends, and what its worker printed.
+
+    Args:
+        environ: of the worker; without secrets.
+        secret: variables whose values go into blocks, and from there to the run.
+        name: of the work pool and the deployment.
+    """
+    with httpx.Client(base_url=url, timeout=30) as client:
+        named = {key: _block(client, f"{name}-{key}", value) for key, value in secret.items()}
+        pool = {"name": name, "type": "process", "base_job_template": _template(environ, named)}
+        _asked(client, "/work_pools/", pool)
+        flow = _asked(client, "/flows/", {"name": "nightly"})
+        deployment = {
+            "name": name,
+            "flow_id": flow["id"],
+            "work_pool_name": name,
+            "path": str(ROOT),
+            "entrypoint": "flows/nightly.py:nightly",
+            "parameters": {"config": str(config)},
+        }
+        made = _asked(client, "/deployments/", deployment)
+        started = _asked(client, f"/deployments/{made['id']}/create_flow_run", {})
+        worker = subprocess.run(
+            [PREFECT, "worker", "start", "--pool", name, "--type", "process", "--run-once"],
+            env=environ,
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        ended = client.get(f"/flow_runs/{started['id']}").json()
+    return str(ended["state"]["type"]), worker.stdout + worker.stderr
+
+
+def _template(environ: Mapping[str, str], named: Mapping[str, str]) -> dict[str, Any]:
+    command = ["work-pool", "get-default-base-job-template", "--type", "process"]
+    done = subprocess.run(
+        [PREFECT, *command], env=environ, text=True, capture_output=True, timeout=60, check=True
+    )
+    template: dict[str, Any] = json.loads(done.stdout)
+    references = {key: f"{{{{ prefect.blocks.secret.{block} }}}}" for key, block in named.items()}
+    template["variables"]["properties"]["env"]["default"] = references
+    return template
+
+
+def _block(client: httpx.Client, name: str, value: str) -> str:
+    """Makes a block; gives its name, which takes neither capitals nor underscores."""
+    name = name.lower().replace("_", "-")
+    kind = client.get("/block_types/slug/secret").raise_for_status().json()
+    asked = {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
+    [schema, *_] = client.post("/block_schemas/filter", json=asked).raise_for_status().json()
+    block = {
+        "name": name,
+        "data": {"value": value},
+        "block_type_id": kind["id"],
+        "block_schema_id": schema["id"],
+    }
+    _asked(client, "/block_documents/", block)
+    return name
+
+
+def _asked(client: httpx.Client, path: str, given: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = client.post(path, json=given).raise_for_status().json()
+    return answer
