@@ -74,4 +74,4 @@ screenshots: install
 audit:
 	$(PYTHON) -m venv .devstack/audit
 	.devstack/audit/bin/python -m pip install --quiet --no-cache-dir pip-audit==2.10.1
-	.devstack/audit/bin/pip-audit --service osv --strict --no-deps --disable-pip -r constraints.txt
+	.devstack/audit/bin/pip-audit --vulnerability-service osv --strict --no-deps --disable-pip -r constraints.txt
