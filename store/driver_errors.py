@@ -51,6 +51,7 @@ _CODE_OF_CLASS: dict[type[Exception], str] = {
     driver.MovedError: "MOVED",
     driver.ClusterCrossSlotError: "CROSSSLOT",
 }
+_CROWDED = "max number of clients reached"
 _UNKNOWN_COMMAND = re.compile(r"unknown command", re.IGNORECASE)
 
 
@@ -88,6 +89,8 @@ def mapped(error: Exception, command: str) -> TargetError:
             f"{command} failed: the server's certificate is not trusted; add "
             "?ssl_ca_certs=<file> to the URL, and use the host name in the certificate"
         )
+    if str(error) == _CROWDED:
+        return TargetUnavailable(f"{command} failed: it has as many clients as maxclients allows")
     if isinstance(error, driver.TimeoutError | TimeoutError):
         return TargetUnavailable(f"{command} failed: no answer in time")
     if isinstance(error, driver.ConnectionError | driver.InvalidResponse | OSError):
