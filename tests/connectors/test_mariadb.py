@@ -155,6 +155,18 @@ class TestMariaDB(SqlSuite, SqlFilterSuite, ServerSuite):
         with bank.opened() as opened, pytest.raises(Exception, match="READ ONLY"):
             opened._connection.exec_driver_sql("INSERT INTO t (id) VALUES (1)")  # type: ignore[attr-defined]
 
+    def test_tables_without_transactions_have_no_snapshot(self, bank: Bank) -> None:
+        bank.make("t", [{"id": 1}])
+        bank.run("CREATE TABLE old (id bigint) ENGINE = MyISAM")
+        bank.run("CREATE VIEW seen AS SELECT * FROM t")
+        with bank.opened() as opened:
+            for name in ("t", "seen"):
+                rows_of(opened, query(name, "id"))
+                assert opened.consistency == "snapshot"
+            bank.run("INSERT INTO old VALUES (1)")
+            assert len(rows_of(opened, query("old", "id"))) == 1
+            assert opened.consistency == "none"
+
     def test_a_slow_statement_is_unavailable(self, bank: Bank) -> None:
         wanted = Query(
             "bank.q", "q", (QueryColumn("n", "n", None),), text="SELECT sleep(9) + seq AS n "

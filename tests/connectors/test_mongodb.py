@@ -126,6 +126,16 @@ class TestMongo(ConnectorSuite, MongoFilterSuite, ServerSuite):
         finally:
             bank.database.command("profile", 0)
 
+    def test_a_slow_read_is_unavailable(self, bank: Bank) -> None:
+        bank.make("t", [{"id": i} for i in range(20)])
+        body = "function(x) { sleep(100); return x }"
+        slow = {"$function": {"body": body, "args": ["$id"], "lang": "js"}}
+        bank.database.create_collection("v", viewOn="t", pipeline=[{"$set": {"id": slow}}])
+        limited = bank.opened(statement_timeout_s=0.5)
+        told = r"took longer than 0\.5 s \(code 50\)"
+        with limited as opened, pytest.raises(SourceUnavailable, match=told):
+            rows_of(opened, query("v", "id"))
+
     def test_a_column_without_a_type_is_refused(self, bank: Bank) -> None:
         bank.make("t", [])
         with bank.opened() as opened, pytest.raises(ConfigError, match="nothing"):

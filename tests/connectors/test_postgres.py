@@ -13,7 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.errors import SourceDrift, SourceError, SourceUnavailable
+from connectors.postgres_errors import connect_error
+from core.errors import (
+    SourceConflict,
+    SourceDenied,
+    SourceDrift,
+    SourceError,
+    SourceUnavailable,
+)
 from core.records import BAD_COLUMN, EMPTY, ChangeFilter, KeyFilter, Query, QueryColumn
 from tests.connectors.filter_suite import (
     SqlFilterSuite,
@@ -98,8 +105,6 @@ class TestPostgres(SqlSuite, SqlFilterSuite, ServerSuite):
     test_a_wrong_password_is_denied = None  # type: ignore[assignment]
 
     def test_an_unknown_user_is_denied(self, bank: Bank) -> None:
-        from core.errors import SourceDenied
-
         url = bank.url.replace("postgres@", f"nobody_here:{CANARY}@")
         with pytest.raises(SourceDenied) as caught, bank.opened(url=url):
             pass
@@ -217,6 +222,51 @@ class TestPostgres(SqlSuite, SqlFilterSuite, ServerSuite):
             other.execute("LOCK TABLE t")
             with pytest.raises(SourceUnavailable, match="55P03"):
                 opened.describe(query("t", "id"))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "TRUNCATE t",
+            "ALTER TABLE t ALTER id TYPE text",
+            "ALTER TABLE t RENAME TO old; CREATE TABLE t AS SELECT * FROM old",
+            "TRUNCATE parted_1",
+        ],
+    )
+    def test_a_table_that_would_look_empty_is_a_conflict(self, bank: Bank, change: str) -> None:
+        bank.make("t", [{"id": 1}])
+        bank.run("CREATE TABLE parted (id bigint) PARTITION BY RANGE (id)")
+        bank.run("CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (9)")
+        bank.run("INSERT INTO parted VALUES (1)")
+        bank.run("CREATE VIEW seen AS SELECT * FROM parted")
+        with bank.opened() as opened:
+            bank.run(change)
+            for name in ("parted", "seen") if "parted" in change else ("t",):
+                with pytest.raises(SourceConflict, match="after the snapshot was opened"):
+                    rows_of(opened, query(name, "id"))
+
+    def test_other_changes_are_no_conflict(self, bank: Bank) -> None:
+        bank.make("t", [{"id": 1}])
+        bank.make("u", [{"id": 1}])
+        with bank.opened() as opened:
+            bank.run("CREATE INDEX ON t (id)")
+            bank.run("ALTER TABLE t ADD more text DEFAULT 'x'")
+            bank.run("INSERT INTO t (id) VALUES (2)")
+            bank.run("TRUNCATE u")
+            assert [row["id"] for row in rows_of(opened, query("t", "id"))] == [1]
+
+    @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ('FATAL:  too many connections for role "reader"', SourceUnavailable),
+            ('FATAL:  too many connections for database "bank"', SourceUnavailable),
+            ("FATAL:  sorry, too many clients already", SourceUnavailable),
+            ("FATAL:  remaining connection slots are reserved for roles with …", SourceUnavailable),
+            ('FATAL:  role "reader" does not exist', SourceDenied),
+            ('FATAL:  database "bank" does not exist', SourceDenied),
+        ],
+    )
+    def test_why_there_is_no_connection(self, text: str, kind: type[SourceError]) -> None:
+        assert type(connect_error("bank", "there:1", psycopg.OperationalError(text))) is kind
 
     def test_an_error_quotes_no_value(self, bank: Bank) -> None:
         bank.make("t", [{"id": 1, "text": CANARY}])
