@@ -36,7 +36,7 @@ from flows.publishing import publish
 from flows.quarantine_files import folder_of
 from flows.quarantining import quarantined
 from flows.quiet_tasks import results, threads
-from flows.repeating import until_lasting
+from flows.repeating import look_for_leavers, until_lasting
 from flows.report import Report
 from flows.request import Request
 from flows.run_context import RunContext, suppressed_users
@@ -103,9 +103,7 @@ def _run(request: Request, settings: Settings, report: Report) -> None:
             with step(report, "plan"):
                 return _planned(run, groups, request.diffs, report)
         wrong = Checked()
-        until_lasting(
-            run, report, request.acceptance, lambda now: _written(now, groups, report, wrong)
-        )
+        until_lasting(run, report, lambda now: _written(now, groups, report, wrong))
         tell_lineage(run.plan, report)
         if request.selection.everyone:
             watermarks.move(run, {name: read.as_of for name, read in report.sources.items()})
@@ -126,6 +124,7 @@ def _written(run: RunContext, groups: list[Group], report: Report, wrong: Checke
     with step(report, "check"):
         _checked(run, groups, report, wrong)
     with step(report, "sweep"):
+        look_for_leavers(run, report, report.request.acceptance)
         swept = sweep(run)
         report.swept = swept.after(report.swept)
     if report.complete and run.plan.pipeline.index is not None:
@@ -211,6 +210,7 @@ def _extracted(
                 if renewed:
                     raise
                 ready, renewed = opening.renewed(ready, error, request.config), True
+                attempt -= 1
                 get_run_logger().warning("extraction %d starts again: %s", attempt, error)
                 continue
             snapshots.close()
