@@ -21,7 +21,7 @@ from store.outcome import Expected, Removed
 from store.readback import check_bucket
 from store.scan import present, users_in_redis
 from store.writer import BucketWriter, Pass
-from transforms.columns import USER_ID
+from transforms.columns import BUCKET, USER_ID
 from transforms.slots import buckets_of
 
 KNOWN = "known"
@@ -97,7 +97,8 @@ def find_leavers_again(run: RunContext) -> Leaving:
 def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
     """Removes the leavers whom their anchor, asked again now, still does not know.
 
-    Users who were forgotten are removed whatever their anchor says.
+    Users who were forgotten are removed whatever their anchor says. Selected users who have
+    neither rows nor documents are marked as removed, so that no older run brings them.
 
     Raises:
         SourceError: the anchor can't be asked.
@@ -107,8 +108,10 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
         StageError: a stage file is damaged.
     """
     swept = Swept()
-    leavers = run.stage.reader(_FILE)
-    if not leavers.total_rows:
+    if run.plan.carried:
+        return swept
+    leavers, absent = run.stage.reader(_FILE), _absent(run)
+    if not leavers.total_rows and not absent:
         return swept
     profile = run.plan.pipeline.profile
     this = Pass(run.epoch, uuid4().hex, profile.schema_version, complete=False)
@@ -126,7 +129,23 @@ def sweep(run: RunContext, pseudonym_key: bytes) -> Swept:
             swept.quarantine += Quarantine.of_users(done.quarantined)
             swept.removed_users += [pseudonym(pseudonym_key, user) for user in going]
             _check_gone(run, bucket, going, done)
+        for bucket, users in absent.items():
+            writer.remove(bucket, users, this)
     return swept
+
+
+def _absent(run: RunContext) -> dict[int, list[str]]:
+    """By bucket, selected users without rows and without documents when they were looked for."""
+    if run.scope.users is None:
+        return {}
+    ids = _frame(run.scope.users[USER_ID].cast(pl.String).to_list())
+    ids = ids.with_columns(
+        buckets_of(ids[USER_ID], run.plan.pipeline.profile.key, run.buckets).alias(BUCKET)
+    )
+    for reader in map(run.stage.reader, (KNOWN, _FILE)):
+        if (rows := reader.read(reader.partitions)) is not None:
+            ids = ids.join(rows, on=USER_ID, how="anti")
+    return {bucket[0]: part[USER_ID].to_list() for bucket, part in ids.group_by(BUCKET)}
 
 
 def _check_gone(run: RunContext, bucket: int, users: list[str], done: Removed) -> None:

@@ -132,7 +132,7 @@ class Judge:
             found = users.get(user, NOTHING)
             self._form(verdict, user, found, highest)
             if found.pair != world.of(user):
-                self._explain(verdict, user, found, [world.version])
+                self.explain(verdict, user, found, [world.version])
             self._seen[user] = max(self._seen.get(user, 0), world.version)
         for key in left:
             verdict.add("left_over", f"after success: {key}")
@@ -155,7 +155,7 @@ class Judge:
                 continue
             self._form(verdict, user, found, counter)
             if not fits:
-                self._explain(verdict, user, found, versions)
+                self.explain(verdict, user, found, versions)
                 continue
             seen = self._seen.get(user, 0)
             if fits[-1] < seen:
@@ -200,7 +200,7 @@ class Judge:
         elif found.epoch > highest:
             verdict.add("torn", f"user {user} has epoch {found.epoch}, above {highest}")
 
-    def _explain(
+    def explain(
         self, verdict: Verdict, user: str, found: Found, versions: Collection[int]
     ) -> None:
         """Counts a user whose documents are none of those that they may be."""

@@ -79,6 +79,15 @@ def is_stopped(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "T"
 
 
+def standing(process: Process) -> bool:
+    """Whether a process has stopped itself; waits for that, or for its end."""
+    while process.poll() is None:
+        if is_stopped(process.pid):
+            return True
+        time.sleep(POLL_S)
+    return False
+
+
 class AtCommand:
     """Does something just before or behind the k-th Redis command that passes a proxy.
 

@@ -19,7 +19,7 @@ ODD = 2**53
 """Beyond this, a float is no longer every integer."""
 
 ODD_PIPELINE = """\
-profile: {name: odd, anchor: core.client, user_id: {type: integer}, buckets: 4}
+profile: {name: odd, anchor: core.client, user_id: {type: string}, buckets: 4}
 sources: {core: {kind: sql, url: "${ODD_URL}"}}
 datasets:
   core.client:
@@ -80,7 +80,7 @@ def odd_values(ground: Ground, bug: str | None) -> list[str]:
         connection.executemany("INSERT INTO tag VALUES (?, ?, ?)", tags)
     wanted = {
         str(user): {
-            "user_id": user,
+            "user_id": str(user),
             "identity": {"name": f"u{user}", "seen": "2026-07-01T10:00:00Z"},
             "tags": [{"tag_id": 1, "tag": f"u{user}/1"}],
         }
