@@ -22,10 +22,13 @@ KINDS: dict[str, tuple[Work, bool]] = {
     "backfill": (writers.backfill, True),
     "removal": (writers.removal, False),
     "sweep": (writers.nightly, False),
+    "backfill without him": (writers.backfill, False),
 }
 """The code, and whether the user is in its sources."""
 
 STATES = ("empty", "old", "as the older", "as the newer", "removed")
+FEWER_STATES = ("empty", "old", "as the newer")
+"""Where signs of life run out; each of these takes seconds."""
 
 
 def pairs(states: tuple[str, ...] = STATES, expiries: int = 0, cuts: int = 0) -> Iterator[Scenario]:
@@ -37,13 +40,20 @@ def pairs(states: tuple[str, ...] = STATES, expiries: int = 0, cuts: int = 0) ->
 def everything() -> list[Scenario]:
     """All that the long tier explores.
 
-    A sweep is a nightly pass and a removal; where a reply may be lost at any moment it is left
-    out, because both its parts are there.
+    A sweep, and a backfill without the user, are a pass and a removal; where a reply may be lost
+    at any moment they are left out, because both their parts are there.
     """
     cut = [pair(a, b, "old", cuts=1) for a, b in itertools.product(KINDS, KINDS)]
-    late = [scenario for scenario in cut if "sweep" not in scenario.name]
+    late = [s for s in cut if "sweep" not in s.name and "without" not in s.name]
     begins = [drawn(), drawn(expiries=1), drawn(writers.whole_nightly)]
-    return [*pairs(), retried(), retried(expiries=1), *begins, *pairs(expiries=1), *late]
+    return [
+        *pairs(),
+        retried(),
+        retried(expiries=1),
+        *begins,
+        *pairs(FEWER_STATES, expiries=1),
+        *late,
+    ]
 
 
 def pair(older: str, newer: str, state: str, expiries: int = 0, cuts: int = 0) -> Scenario:

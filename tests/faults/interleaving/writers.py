@@ -91,11 +91,11 @@ def whole_nightly(world: World, me: Told) -> None:
 
 
 def _run(world: World, me: Told, this: Pass) -> None:
-    leaving = me.version == GONE and _in_redis(world)
     with BucketWriter(world.url, world.keys, limits=LIMITS) as writer:
         loaded = writer.load(documents(me.version), this)
     _checked(world, loaded)
-    if leaving:
+    # A nightly run looks who has documents; a backfill marks its users without rows in any case.
+    if me.version == GONE and (not this.complete or _in_redis(world)):
         _remove(world, replace(this, attempt=f"{me.name}-sweep", complete=False, raise_epoch=False))
 
 
