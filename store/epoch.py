@@ -103,7 +103,7 @@ def refuse_lost_counter(keys: Keys, counter: int, epoch_seen: int) -> None:
     """
     if epoch_seen > counter:
         raise TargetUnfit(
-            f"documents carry epoch {epoch_seen}, above the counter ({counter}), which was lost "
+            f"Redis holds epoch {epoch_seen}, above the counter ({counter}), which was lost "
             f"or set back; repair it with SET {keys.epoch.decode()} {epoch_seen}, and run again"
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from core.errors import FenceLost, TargetUnavailable, TargetUnfit
 from store.backoff import pauses
+from store.epoch import refuse_lost_counter
 from store.keys import Keys
 from store.wire import Restarted, Wire
 
@@ -73,7 +74,8 @@ def take(
     Raises:
         FenceLost: a newer run has completed this bucket.
         TargetUnavailable: another writer held it all the time.
-        TargetUnfit: the epoch counter is behind this run: Redis has lost its data.
+        TargetUnfit: the epoch counter is behind this run, or behind the bucket's floor: Redis has
+            lost its data, or the counter alone.
     """
     fence = Fence(keys, bucket, epoch, attempt, alive_s)
     until, wait = time.monotonic() + wait_s, pauses()
@@ -192,15 +194,16 @@ def marks_of(reply: list[bytes]) -> dict[bytes, int]:
 
 
 def _refuse(fence: Fence, floor: int, counter: int) -> None:
-    if floor > fence.epoch:
-        raise FenceLost(
-            f"bucket {fence.bucket}: a newer run (epoch {floor}) has completed it already, "
-            f"this one (epoch {fence.epoch}) stops"
-        )
     if counter < fence.epoch:
         raise TargetUnfit(
             f"the epoch counter ({counter}) is behind this run (epoch {fence.epoch}): Redis has "
             "lost its data since the run began; run again"
+        )
+    refuse_lost_counter(fence.keys, counter, floor)
+    if floor > fence.epoch:
+        raise FenceLost(
+            f"bucket {fence.bucket}: a newer run (epoch {floor}) has completed it already, "
+            f"this one (epoch {fence.epoch}) stops"
         )
 
 

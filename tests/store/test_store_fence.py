@@ -11,7 +11,7 @@ import pytest
 
 import store.lanes
 from core.document import opened
-from core.errors import FenceLost, TargetUnavailable
+from core.errors import FenceLost, TargetUnavailable, TargetUnfit
 from store.fence import Fence, release, take
 from store.lanes import Lane
 from store.resp import packed
@@ -77,6 +77,18 @@ def test_the_floor_stops_older_runs_but_not_a_repetition(bank, wire) -> None:
         taken(wire, bank, old)
     release(wire, taken(wire, bank, new), complete=True)
     assert not bank.client.exists(bank.keys.fence(0), bank.keys.alive(0))
+
+
+def test_a_floor_above_the_counter_tells_that_the_counter_was_set_back(bank, wire) -> None:
+    """Not that a newer run has completed the bucket: there is none."""
+    for _ in range(5):
+        epoch = bank.draw()
+    release(wire, taken(wire, bank, epoch), complete=True)
+    bank.client.set(bank.keys.epoch, 1)
+    with pytest.raises(
+        TargetUnfit, match=r"holds epoch 5, above the counter \(2\).* SET prefetch:"
+    ):
+        taken(wire, bank, bank.draw())
 
 
 def test_an_incomplete_pass_sets_no_floor(bank, wire) -> None:

@@ -29,6 +29,7 @@ TIMES = 3
 """How often a run may be repeated once the fault is gone: a fence may have to run out first."""
 
 KINDS: list[Kind] = [*["cut"] * 9, *["flip"] * 9, "delay", "blackhole"]
+MANY: dict[Direction, str] = {"request": "requests", "reply": "replies"}
 REPAIR = re.compile(r"repair it with SET (\S+) (\d+)")
 
 
@@ -76,14 +77,14 @@ class _Trials:
         kind, way = chance.choice(KINDS), chance.choice(list(self.sizes))
         fault = Fault(kind, way, chance.randrange(self.sizes[way]), 1 << chance.randrange(8), 0.1)
         damaged = kind == "flip" and way == "request"
-        place = f"seed {seed}: {kind} of byte {fault.at} of the {way}s"
+        place = f"seed {seed}: {kind} at byte {fault.at} of the {MANY[way]}"
         scene.reader.expect([old, old + 1], damaged=damaged)
         outcome.trials += 1
         self.proxy.arm(fault)
         success, unwritten = self._run(place, proxied=True)
         self.proxy.arm(None)
         outcome.bitten += fault.struck.is_set()
-        kept = outcome.notes.setdefault(f"{kind}s of {way}s", {"trials": 0, "success": 0})
+        kept = outcome.notes.setdefault(f"{kind} in {MANY[way]}", {"trials": 0, "success": 0})
         kept["trials"] += 1
         kept["success"] += success
         if success and not unwritten:
