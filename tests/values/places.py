@@ -83,6 +83,38 @@ def pipeline(tables: list[Table], anchor: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+class Row(NamedTuple):
+    """A row of a table of ids: its number, the id, and an e-mail."""
+
+    n: int
+    given: Any
+    mail: str | None = None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A table of ids or of e-mails in one kind of source."""
+
+    kind: str
+    name: str
+    column: str
+    rows: list[Row]
+
+
+def put(
+    stack: Stack, folder: Path, name: str, shelves: list[Shelf], types: dict[str, str]
+) -> dict[str, str]:
+    """Makes databases with these tables; ``types`` of the column by kind, or ``kind.table``."""
+    environ = {}
+    for kind in dict.fromkeys(shelf.kind for shelf in shelves):
+        environ[variable(kind)] = _FILL[kind](stack, folder, name, [])
+        for shelf in shelves:
+            if shelf.kind == kind:
+                sql_type = types.get(f"{kind}.{shelf.name}", types.get(kind, ""))
+                _SHELVE[kind](environ[variable(kind)], shelf, sql_type)
+    return environ
+
+
 def variable(kind: str) -> str:
     """The variable of the pipeline file that says where a source is."""
     return f"CORPUS_{kind.upper()}_URL"
@@ -182,4 +214,51 @@ _FILL = {
     "mariadb": _mariadb,
     "sqlite": _sqlite,
     "mongodb": _mongodb,
+}
+
+
+def _shelve(cursor: Any, shelf: Shelf, sql_type: str, place: str) -> None:
+    cursor.execute(f"CREATE TABLE {shelf.name} (n bigint, {shelf.column} {sql_type})")
+    for row in shelf.rows:
+        cursor.execute(f"INSERT INTO {shelf.name} VALUES ({row.n}, {place})", (row.given,))
+
+
+def _shelve_postgres(url: str, shelf: Shelf, sql_type: str) -> None:
+    with psycopg.connect(url, client_encoding="UTF8") as connection:
+        _shelve(connection.cursor(), shelf, sql_type, "%s")
+
+
+def _shelve_mariadb(url: str, shelf: Shelf, sql_type: str) -> None:
+    at = sa.engine.make_url(url)
+    with closing(
+        pymysql.connect(
+            host=at.host,
+            port=at.port or 0,
+            user=at.username,
+            database=at.database,
+            charset="utf8mb4",
+        )
+    ) as connection:
+        _shelve(connection.cursor(), shelf, sql_type, "%s")
+        connection.commit()
+
+
+def _shelve_sqlite(url: str, shelf: Shelf, sql_type: str) -> None:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        _shelve(connection.cursor(), shelf, sql_type, "?")
+
+
+def _shelve_mongodb(url: str, shelf: Shelf, sql_type: str) -> None:
+    with pymongo.MongoClient[Any](url) as client:
+        rows = [{"n": row.n, shelf.column: row.given, "mail": row.mail} for row in shelf.rows]
+        if shelf.column == "mail":
+            rows = [{"n": row.n, "mail": row.given} for row in shelf.rows]
+        client.get_default_database()[shelf.name].insert_many(rows)
+
+
+_SHELVE = {
+    "postgres": _shelve_postgres,
+    "mariadb": _shelve_mariadb,
+    "sqlite": _shelve_sqlite,
+    "mongodb": _shelve_mongodb,
 }

@@ -39,15 +39,20 @@ def stored(url: str, prefix: str, users: list[int]) -> Iterator[tuple[int, dict[
                 yield user, dict(strictly(raw)[1])
 
 
-def quarantined(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """Why rows can't be used, and their column, by dataset and user."""
+def quarantined_rows(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The group of each row in quarantine, and what tells which row it is, the user included."""
     (file,) = (folder / "stage" / "quarantine").glob("*.jsonl")
     head, *rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
-    groups = head["groups"]
-    assert all(group["kept"] == group["rows"] for group in groups)
+    assert all(group["kept"] == group["rows"] for group in head["groups"])
+    for place, user, keys in rows:
+        yield head["groups"][place], {**keys, "user": user}
+
+
+def quarantined(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """Why rows can't be used, and their column, by dataset and user."""
     return {
-        (groups[place]["dataset"], user): (groups[place]["reason"], groups[place]["column"])
-        for place, user, _ in rows
+        (group["dataset"], keys["user"]): (group["reason"], group["column"])
+        for group, keys in quarantined_rows(folder)
     }
 
 
