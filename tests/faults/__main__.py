@@ -47,6 +47,7 @@ def _hold(module: Any, here: Ground, options: argparse.Namespace) -> None:
     sys.stderr.write(f"{module.NAME}: {trials} trials, seed {options.seed}\n")
     here.reader = Figures()
     started = time.monotonic()
+    here.until = started + options.seconds if options.seconds else None
     outcome = module.run(trials, options.seed, here)
     seconds = time.monotonic() - started
     with kept(options.out) as entries:
@@ -62,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tests", help="names, with commas; default: all")
     parser.add_argument("--trials", type=int, help="of each test; default: each one's own")
     parser.add_argument("--seed", type=int, default=1, help="of the first trial")
+    parser.add_argument("--seconds", type=float, help="begin no trial after so many, of each test")
     parser.add_argument("--workers", type=int, default=2, help="trials side by side")
     parser.add_argument("--add", action="store_true", help="to the trials that the file has")
     parser.add_argument("--out", type=Path, default=OUT)

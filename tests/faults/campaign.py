@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,8 @@ class Ground:
         self.folder, self.workers = folder, workers
         self._prefect_url = prefect_url
         self._cleanup, self._lock, self._numbers = ExitStack(), threading.RLock(), 0
+        self.until: float | None = None
+        """Of the monotonic clock: ``side_by_side`` begins no further trial after it."""
         self.reader = Figures()
         """What all readers saw; a scene adds its reader's when it ends."""
 
@@ -198,7 +201,7 @@ class Ground:
             while True:
                 with lock:
                     number = next(numbers, None)
-                if number is None:
+                if number is None or (self.until and time.monotonic() > self.until):
                     return
                 yield number
 
