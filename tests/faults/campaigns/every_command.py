@@ -12,15 +12,19 @@ from tests.faults.scene import Scene
 
 NAME = "every_command"
 TITLE = "loader killed with -9 at each Redis command"
-TRIALS = 240
+TRIALS = 320
 USERS, BUCKETS = 16, 2
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples, modulo 1, leave no large gaps."""
+
 MOVE = {"changed": 0.5, "joining": 0.1, "leaving": 0.1}
 
 
 def run(trials: int, seed: int, ground: Ground) -> Outcome:
-    """Kills runs just before, or just behind, a command; the commands are spread evenly.
+    """Kills runs just before, or just behind, a command.
 
-    With fewer trials than a run has commands only every k-th has its turn.
+    However many trials there are, their commands are spread evenly; a seed that is one trial
+    further goes on where the trial before would have.
     """
 
     def work(numbers: Iterator[int]) -> Outcome:
@@ -28,10 +32,10 @@ def run(trials: int, seed: int, ground: Ground) -> Outcome:
         with Scene(ground, seed, USERS, buckets=BUCKETS) as scene:
             scene.judge_success(outcome, scene.run(), "first run")
             commands = _commands(scene, outcome)
-            step = max(1.0, commands / trials)
             for number in numbers:
-                _trial(scene, 1 + int(number * step) % commands, number % 2 == 0, outcome)
-        outcome.notes["commands"] = f"every {step:.1f}th of about {commands}"
+                place = int((seed + number) * GOLDEN % 1 * commands)
+                _trial(scene, 1 + place, (seed + number) % 2 == 0, outcome)
+        outcome.notes["commands"] = f"a run has about {commands}"
         return outcome
 
     return ground.side_by_side(work, trials)
