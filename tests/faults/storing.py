@@ -40,7 +40,7 @@ from tests.faults.model import History, World, world_of
 from tests.faults.universe import Universe
 from tests.forked import Forked
 
-Kind = Literal["nightly", "backfill", "removal"]
+Kind = Literal["nightly", "backfill", "sweep", "removal"]
 BUCKETS = 4
 KEYS = Keys(Profile(name="faults", anchor="a.b", buckets=BUCKETS))
 PROGRAM = "from tests.faults.storing import main\nmain()\n"
@@ -50,7 +50,11 @@ TRIAL_S = 60.0
 
 @dataclass(frozen=True)
 class Order:
-    """What a writer shall do. ``users`` are the backfill's; the removal's is the first of them."""
+    """What a writer shall do; ``users`` are those of a backfill, a sweep, or the one to remove.
+
+    A removal is ``prefetch forget``: where a newer run has taken the bucket, it begins again under
+    a new epoch. A sweep stops there, as a run does.
+    """
 
     url: str
     folder: str
@@ -134,11 +138,13 @@ class _Writer:
         )
 
     def load(self) -> None:
-        """What a nightly run or a backfill does from its snapshots on."""
+        """What a nightly run, a backfill or a sweep does from the snapshots on."""
         with client_of(self.order.url, self._timeouts) as client:
             self.epoch, view = draw_epoch(client, KEYS, lambda: _View(self.order.folder))
         self.version, self.drawn = view.version, time.monotonic()
         time.sleep(self.order.pause_s)
+        if self.order.kind == "sweep":
+            return self._remove(set(self.order.users))
         wanted, whole = view.users, self.order.kind == "nightly"
         if not whole:
             wanted = {user: view.users[user] for user in self.order.users if user in view.users}

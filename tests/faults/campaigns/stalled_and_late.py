@@ -55,11 +55,11 @@ def run(trials: int, seed: int, ground: Ground) -> Outcome:
 def _trial(yard: Yard, outcome: Outcome, chance: random.Random, place: str) -> None:
     outcome.trials += 1
     yard.move(changed=0.7, leaving=0.05)
-    kind: Kind = chance.choice(("nightly", "nightly", "backfill", "removal"))
+    kind: Kind = chance.choice(("nightly", "nightly", "backfill", "sweep"))
     users = _users_of(yard, kind, chance)
     if chance.random() < 0.5:
         outcome.notes["stopped"] += 1
-        number = 1 if kind == "removal" else chance.randint(1, 10)
+        number = 1 if kind == "sweep" else chance.randint(1, 10)
         older = yard.start(kind, *users, stop_at=number, alive_s=ALIVE_S)
         if standing(older):
             stale, before = _overtaken(yard, outcome, chance, place)
@@ -73,7 +73,7 @@ def _trial(yard: Yard, outcome: Outcome, chance: random.Random, place: str) -> N
         return
     outcome.notes["late bytes"] += 1
     with Proxy(yard.server.port) as proxy:
-        _hold_at(proxy, 1 if kind == "removal" else chance.randint(1, 6))
+        _hold_at(proxy, 1 if kind == "sweep" else chance.randint(1, 6))
         older = yard.start(
             kind, *users, url=proxy.url, alive_s=ALIVE_S, answer_s=0.4, tries=chance.randint(0, 2)
         )
@@ -117,7 +117,7 @@ def _judge(
 
 
 def _users_of(yard: Yard, kind: Kind, chance: random.Random) -> list[str]:
-    if kind == "removal":
+    if kind == "sweep":
         return [chance.choice(sorted(yard.world.users))]
     return yard.everybody() if kind == "backfill" else []
 

@@ -333,6 +333,20 @@ def _end_early(dataset: str) -> None:
     flows.extraction._extract_dataset = early
 
 
+@bug("an older run loads last but one", "whom an older run brings after the look is not removed")
+def leavers_looked_for_only_once() -> None:
+    import flows.pipeline
+
+    flows.pipeline.look_for_leavers = lambda *given: None
+
+
+@bug("an older run loads after a backfill", "without a mark, an older run brings the user back")
+def users_without_rows_not_marked() -> None:
+    import flows.leavers
+
+    flows.leavers._absent = lambda run: {}
+
+
 @bug("a source without rows", "missing is taken for empty: everybody is removed")
 def guard_off() -> None:
     import flows.guards

@@ -11,8 +11,13 @@ from typing import Any
 import redis
 
 from tests.faults.campaign import Ground, Outcome
+from tests.faults.campaigns.overlapping import PAUSING
+from tests.faults.nemesis import Nemesis, standing
 from tests.faults.scene import Scene
 from tests.forked import MAIN
+
+Check = Callable[[Ground, str | None], list[str]]
+"""What is found, where a bug is planted (its name) or none."""
 
 USERS = 40
 ODD = 2**53
@@ -36,11 +41,11 @@ CREATE TABLE tag (client_id integer, tag_id integer, tag text);
 """
 
 
-def program(bug: str | None) -> str:
+def program(bug: str | None, then: str = MAIN) -> str:
     """What a ``prefetch`` process does, with a bug planted before."""
     if bug is None:
-        return MAIN
-    return f"from tests.faults.planted.bugs import plant\nplant({bug!r})\n{MAIN}"
+        return then
+    return f"from tests.faults.planted.bugs import plant\nplant({bug!r})\n{then}"
 
 
 def a_bank(ground: Ground, bug: str | None) -> list[str]:
@@ -63,6 +68,43 @@ def a_source_without_rows(ground: Ground, bug: str | None) -> list[str]:
         ended = scene.run(program=program(bug))
         found = [f"{world.version}: {text}" for text in scene.judge.exact(world).examples]
         return (["a run without users says success"] if ended.success else []) + found
+
+
+def an_older_run_loads_last_but_one(ground: Ground, bug: str | None) -> list[str]:
+    """A newer run has looked whom to remove; then an older one loads; then the newer one."""
+    with Scene(ground, 4711, USERS, buckets=2, reading=False) as scene:
+        older = scene.start(program=program(bug, PAUSING))
+        assert standing(older)
+        leaving(scene)
+        newer = scene.start(program=program(bug, PAUSING))
+        assert standing(newer)
+        for process in (older, newer):
+            Nemesis.wake(process)
+            ended = scene.ended(process)
+            assert ended.success, ended
+        return scene.judge.exact(scene.world).examples
+
+
+def an_older_run_loads_after_a_backfill(ground: Ground, bug: str | None) -> list[str]:
+    """A backfill finds neither rows nor documents of a user whom an older run still has."""
+    with Scene(ground, 4711, USERS, buckets=2, reading=False) as scene:
+        older = scene.start(program=program(bug, PAUSING))
+        assert standing(older)
+        user = leaving(scene)
+        backfill = scene.run("backfill", "--user", user, program=program(bug))
+        assert (backfill.success, backfill.report["removed"]) == (True, 0), backfill
+        Nemesis.wake(older)
+        ended = scene.ended(older)
+        assert ended.success, ended
+        found = scene.judge.look()
+        assert len(found) >= USERS - 1, len(found)
+        return [f"user {user} is back"] if user in found else []
+
+
+def leaving(scene: Scene) -> str:
+    """The bank moves on, and somebody leaves whom Redis does not hold yet."""
+    moved = scene.move(changed=0.2, joining=0.0, leaving=0.05)
+    return str(min(moved.left))
 
 
 def odd_values(ground: Ground, bug: str | None) -> list[str]:
@@ -116,8 +158,10 @@ def _documents(url: str) -> dict[str, Any]:
     return documents
 
 
-RUNS: dict[str, Callable[[Ground, str | None], list[str]]] = {
+RUNS: dict[str, Check] = {
     "a bank": a_bank,
     "a source without rows": a_source_without_rows,
+    "an older run loads last but one": an_older_run_loads_last_but_one,
+    "an older run loads after a backfill": an_older_run_loads_after_a_backfill,
     "odd values": odd_values,
 }
