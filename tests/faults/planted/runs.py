@@ -29,10 +29,10 @@ sources: {core: {kind: sql, url: "${ODD_URL}"}}
 datasets:
   core.client:
     {user_id: client_id, into: identity, primary_key: client_id, timezone: Europe/Prague,
-     columns: {client_id: integer, name: string, seen: timestamp}, fields: [name, seen]}
+     columns: {client_id: string, name: string, seen: timestamp}, fields: [name, seen]}
   core.tag:
     {user_id: client_id, into: "tags[]", primary_key: tag_id, order_by: tag_id,
-     columns: {client_id: integer, tag_id: integer, tag: string}, fields: [tag_id, tag]}
+     columns: {client_id: string, tag_id: integer, tag: string}, fields: [tag_id, tag]}
 guard: {max_removed: 1000000, max_changed_share: 1, max_quarantined_share: 1}
 """
 ODD_ROWS = """\
