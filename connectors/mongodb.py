@@ -4,8 +4,8 @@ Reads: the collections that the pipeline file names, projected to the fields nam
 Grants: ``find`` on those collections (the role ``read``).
 Order: none; documents come as the server sends them.
 One snapshot: replica sets and mongos (5.0 and later) read everything at one cluster time; a
-standalone server has no snapshots: there a document that is written meanwhile may be seen before
-or after, and ``consistency`` says ``none``.
+standalone server and a hidden member have no snapshots: there a document that is written meanwhile
+may be seen before or after, and ``consistency`` says ``none``.
 Time: the source's time is that of the last majority-committed write before the snapshot, so a
 secondary that lags says so.
 On failure: an error of ``core.errors``; in a snapshot, a read counts as whole only when as many
@@ -85,6 +85,8 @@ class MongoConnector:
             self._database = self._named_database(client)
             hello = client.admin.command("hello", read_preference=client.read_preference)
             in_set = "setName" in hello or hello.get("msg") == "isdbgrid"
+            # The driver has no sessions with a hidden member.
+            in_set = in_set and not hello.get("hidden")
             if in_set and hello.get("maxWireVersion", 0) >= SNAPSHOT_WIRE_VERSION:
                 self._session = client.start_session(snapshot=True)
                 self._fix_snapshot(self._database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.faults.campaign import Ground, Outcome
 from tests.faults.source_rows.bench import Bench, Servers
@@ -14,7 +14,7 @@ TITLE = "source faults of rows 43 to 63"
 TRIALS = 4 * len(ROWS)
 
 
-def run(trials: int, seed: int, ground: Ground) -> Outcome:
+def run(trials: int, seed: int, ground: Ground, rows: Sequence[Row] = ROWS) -> Outcome:
     """Each row in turn; a row's trials differ by their seeds."""
     with Servers(ground) as servers:
 
@@ -22,7 +22,7 @@ def run(trials: int, seed: int, ground: Ground) -> Outcome:
             outcome = Outcome()
             with Bench(ground, servers) as bench:
                 for number in numbers:
-                    judge(ROWS[number % len(ROWS)], bench, seed + number, outcome)
+                    judge(rows[number % len(rows)], bench, seed + number, outcome)
             return outcome
 
         return ground.side_by_side(work, trials)

@@ -102,7 +102,7 @@ def many_deleted(bench: Bench, dice: random.Random) -> list[str]:
     before = bench.documents()
     bench.postgres(f"DELETE FROM client WHERE id <= {leaving}")
     words = (f"{leaving} of {USERS} users in Redis would be removed",)
-    accept = ("--accept", "quarantined", "--accepted-by", "a trial", "--accepted-why", "a trial")
+    accept = ("--accept", "quarantined", "--by", "a trial", "--why", "a trial")
     ended = bench.run("run", *accept)
     wrong = stopped(bench, ended, Wanted(5, words), before)
     ended = bench.run("run", "--accept-removals", str(leaving - 1), *accept)

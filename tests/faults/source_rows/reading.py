@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import psycopg
 import pymongo
@@ -81,51 +84,57 @@ def counter(bench: Bench) -> int:
     return int(bench.client.get("prefetch:rows:epoch") or 0)
 
 
+@contextmanager
+def _standby(bench: Bench) -> Iterator[tuple[psycopg.Connection[Any], PostgresServer]]:
+    """A primary with the source's tables (a session on it), and its standby, in step with it."""
+    eager = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
+    with ExitStack() as opened:
+        quiet = PostgresServer(bench.ground.new_folder("primary"), settings={"autovacuum": "off"})
+        primary = opened.enter_context(quiet)
+        second = PostgresServer(
+            bench.ground.new_folder("standby"), settings=eager, standby_of=primary
+        )
+        standby = opened.enter_context(second)
+        admin = opened.enter_context(psycopg.connect(primary.url, autocommit=True))
+        _copy(bench, admin)
+        caught_up(admin, standby)
+        yield admin, standby
+
+
 def conflict_on_a_standby(bench: Bench, dice: random.Random) -> list[str]:
-    """40001: this source, and all others, again from new snapshots; and not for ever."""
+    """40001, or a session that is ended for it: all again from new snapshots; not for ever."""
     wrong: list[str] = []
-    settings = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}
-    with (
-        PostgresServer(
-            bench.ground.new_folder("primary"), settings={"autovacuum": "off"}
-        ) as primary,
-        PostgresServer(
-            bench.ground.new_folder("standby"), settings=settings, standby_of=primary
-        ) as standby,
-    ):
-        with psycopg.connect(primary.url, autocommit=True) as admin:
-            _copy(bench, admin)
-
-            def clash() -> None:
-                with psycopg.connect(primary.url, autocommit=True) as writer:
-                    writer.execute("UPDATE b SET pad = pad || 'y'")
-                    writer.execute("VACUUM b")
-                    # A commit: VACUUM's own log records are not flushed at its end.
-                    writer.execute("UPDATE client SET name = name WHERE id = 1")
-                    caught_up(writer, standby)
-
-            caught_up(admin, standby)
-            for attempts, clashes, code in ((3, 1, 0), (2, 2, 3)):
-                before, first = bench.documents(), counter(bench)
-                process = bench.start(
-                    halted="in core.a", most=clashes, ROWS_CORE_URL=standby.url,
-                    PREFETCH_EXTRACT_ATTEMPTS=str(attempts),
-                )  # fmt: skip
-                for number in range(1, clashes + 1):
-                    bench.reached(process, number)
-                    clash()
-                    bench.go(number)
-                ended = bench.ended(process)
-                if code:
-                    wrong += stopped(bench, ended, Wanted(code, ("source core", "40001")), before)
-                else:
-                    wrong += right(bench, ended)
-                    if ended.report.get("epoch") != first + 2:
-                        wrong.append(f"epoch {ended.report.get('epoch')} behind {first}")
+    with _standby(bench) as (admin, standby):
+        for attempts, clashes, code in ((3, 1, 0), (2, 2, 3)):
+            before, first = bench.documents(), counter(bench)
+            process = bench.start(
+                halted="in core.a", most=clashes, ROWS_CORE_URL=standby.url,
+                PREFETCH_EXTRACT_ATTEMPTS=str(attempts),
+            )  # fmt: skip
+            for number in range(1, clashes + 1):
+                bench.reached(process, number)
+                _clash(admin, standby)
+                bench.go(number)
+            ended = bench.ended(process)
+            if code:
+                wrong += stopped(bench, ended, Wanted(code, ("source core",)), before)
+                continue
+            wrong += right(bench, ended)
+            if ended.report.get("epoch") != first + 2:
+                wrong.append(f"epoch {ended.report.get('epoch')} behind {first}")
     return wrong
 
 
-def _copy(bench: Bench, admin: psycopg.Connection[object]) -> None:
+def _clash(admin: psycopg.Connection[Any], standby: PostgresServer) -> None:
+    """Removes row versions on the primary that a reader of the standby may still see."""
+    admin.execute("UPDATE b SET pad = pad || 'y'")
+    admin.execute("VACUUM b")
+    # A commit: VACUUM's own log records are not flushed at its end.
+    admin.execute("UPDATE client SET name = name WHERE id = 1")
+    caught_up(admin, standby)
+
+
+def _copy(bench: Bench, admin: psycopg.Connection[Any]) -> None:
     """The source's tables in another server."""
     for name in ("client", "a", "b"):
         columns = "id int, name text, pin text, changed timestamptz"
@@ -137,7 +146,7 @@ def _copy(bench: Bench, admin: psycopg.Connection[object]) -> None:
             admin.execute(f"INSERT INTO {name} VALUES ({places})".encode(), row)
 
 
-def caught_up(admin: psycopg.Connection[object], standby: PostgresServer) -> None:
+def caught_up(admin: psycopg.Connection[Any], standby: PostgresServer) -> None:
     """Waits until a standby has replayed what its primary has written."""
     (at,) = admin.execute("SELECT pg_current_wal_flush_lsn()").fetchone()  # type: ignore[misc]
     until = time.monotonic() + 20
@@ -152,23 +161,17 @@ def caught_up(admin: psycopg.Connection[object], standby: PostgresServer) -> Non
 
 def standby_far_behind(bench: Bench, dice: random.Random) -> list[str]:
     before = bench.documents()
-    with (
-        PostgresServer(bench.ground.new_folder("primary")) as primary,
-        PostgresServer(bench.ground.new_folder("standby"), standby_of=primary) as standby,
-    ):
-        with psycopg.connect(primary.url, autocommit=True) as admin:
-            _copy(bench, admin)
-            caught_up(admin, standby)
-            with psycopg.connect(standby.url, autocommit=True) as replica:
-                replica.execute("SELECT pg_wal_replay_pause()")
-                admin.execute("UPDATE client SET name = 'newer'")
-                time.sleep(1.2)
-                bench.configure(core="max_lag_s: 1")
-                ended = bench.run(ROWS_CORE_URL=standby.url)
-                wrong = stopped(bench, ended, Wanted(3, ("source core", "max_lag_s")), before)
-                replica.execute("SELECT pg_wal_replay_resume()")
-            caught_up(admin, standby)
-            time.sleep(1.2)  # a primary without work is not behind itself
+    bench.configure(core="max_lag_s: 1")
+    with _standby(bench) as (admin, standby):
+        with psycopg.connect(standby.url, autocommit=True) as replica:
+            replica.execute("SELECT pg_wal_replay_pause()")
+            admin.execute("UPDATE client SET name = 'newer'")
+            time.sleep(1.2)
+            ended = bench.run(ROWS_CORE_URL=standby.url)
+            wrong = stopped(bench, ended, Wanted(3, ("source core", "max_lag_s")), before)
+            replica.execute("SELECT pg_wal_replay_resume()")
+        caught_up(admin, standby)
+        time.sleep(1.2)  # a primary without work is not behind itself
         ended = bench.run(ROWS_CORE_URL=standby.url)
     bench.configure()
     wrong += right(bench, ended)
@@ -261,7 +264,12 @@ def mongodb_secondary_behind(bench: Bench, dice: random.Random) -> list[str]:
         pymongo.MongoClient[object](first.url) as client,
     ):
         config = client.admin.command("replSetGetConfig")["config"]
-        late = {"_id": 1, "host": f"127.0.0.1:{second.port}", "priority": 0, "hidden": True}
+        late = {
+            "_id": 1,
+            "host": f"127.0.0.1:{second.port}",
+            "priority": 0,
+            "hidden": dice.choice((True, False)),
+        }
         config["members"].append({**late, "secondaryDelaySecs": 15, "votes": 0})
         config["version"] += 1
         client.admin.command("replSetReconfig", config)

@@ -58,3 +58,10 @@ ROWS = (
     Row(63, people.many_deleted, "lost"),
     Row(30, people.a_giant, "lost"),
 )
+
+SHORT = (
+    *("truncated_after_the_snapshot", "rewritten_after_the_snapshot", "conflict_on_a_standby"),
+    *("mongodb_secondary_behind", "snapshot_too_old", "slow_reader", "no_connection_left"),
+    *("secret_changed_in_mid_run", "denied_column", "a_giant"),
+)
+"""The trials of the short tier."""
