@@ -148,7 +148,8 @@ class SmallBank(Bank):
 
         def work(server: Server) -> Written:
             attempt(url, self.keys, self.world, TIMEOUTS, epoch, wrong, server, self.limits)
-            return Written()
+            ever = self.history.everybody(self.history.worlds)
+            return Written(removed=len(ever - set(self.world.users)))
 
         kept = Continuity(url, self.keys, epoch, name, facts, TIMEOUTS, PATIENCE)
         kept.keep(work, reasons.append)

@@ -15,7 +15,7 @@ from core.errors import FenceLost, TargetUnavailable, TargetUnfit
 from store.fence import Fence, release, take
 from store.lanes import Lane
 from store.resp import packed
-from store.wire import Primary
+from store.wire import Primary, Wire
 from store.writer import BucketWriter, Limits
 
 STALLS = Limits(fence_wait_s=5, fence_alive_s=0.3)
@@ -89,6 +89,22 @@ def test_a_floor_above_the_counter_tells_that_the_counter_was_set_back(bank, wir
         TargetUnfit, match=r"holds epoch 5, above the counter \(2\).* SET prefetch:"
     ):
         taken(wire, bank, bank.draw())
+
+
+def test_a_bucket_is_not_taken_in_a_redis_that_was_just_emptied(own_bank, monkeypatch) -> None:
+    """Between the look and the EXEC: the counter was right, and there was no fence to be deleted."""
+    epoch, ask_all, flushed = own_bank.draw(), Wire.ask_all, []
+
+    def emptied(wire: Wire, *commands: tuple) -> list:
+        if commands[0] == ("MULTI",) and not flushed:
+            flushed.append(own_bank.client.execute_command("FLUSHALL", "SYNC"))
+        return ask_all(wire, *commands)
+
+    monkeypatch.setattr(Wire, "ask_all", emptied)
+    with pytest.raises(TargetUnfit, match=r"counter \(0\) is behind this run \(epoch 1\)"):
+        own_bank.load(own_bank.documents(20), epoch)
+    assert flushed
+    assert own_bank.client.dbsize() == 0
 
 
 def test_an_incomplete_pass_sets_no_floor(bank, wire) -> None:
