@@ -18,7 +18,7 @@ from tests.faults.server_trial import AtBytes, hold
 
 NAME = "redis_emptied"
 TITLE = "Redis restarted empty, or flushed"
-TRIALS = 200
+TRIALS = 120
 USERS = 300
 WHOLE = 10
 """Every tenth trial is a whole run."""

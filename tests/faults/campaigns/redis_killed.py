@@ -17,7 +17,7 @@ from tests.faults.server_trial import AtBytes, hold
 
 NAME = "redis_killed"
 TITLE = "Redis killed with -9, AOF everysec"
-TRIALS = 300
+TRIALS = 200
 USERS = 300
 WHOLE = 10
 """Every tenth trial is a whole run."""

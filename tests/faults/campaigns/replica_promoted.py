@@ -23,7 +23,7 @@ from tests.sentinels import Group, group
 
 NAME = "replica_promoted"
 TITLE = "replica promoted, acknowledged writes gone"
-TRIALS = 150
+TRIALS = 100
 USERS = 300
 SENTINEL = 10
 """Every tenth trial goes through Sentinels."""
