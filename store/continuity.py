@@ -84,7 +84,7 @@ class Continuity:
                 now = self._now()
                 if not (keys_watched and self._vanished(now, written)):
                     return
-                why = "keys have vanished from Redis that no removal explains"
+                why = "keys have vanished from Redis that no removal explains; load again"
                 if not left:
                     raise TargetUnavailable(why)
                 # All documents are read back once more; what vanishes then is not the run's.
@@ -109,7 +109,7 @@ class Continuity:
             if facts.server != self._facts.server or not facts.primary:
                 raise TargetUnavailable(
                     "a restart or a failover since the load began: what was acknowledged may be "
-                    "gone"
+                    "gone; load again"
                 )
             refuse_eviction(facts)
             if facts.evicted > self._facts.evicted:

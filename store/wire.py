@@ -58,7 +58,7 @@ class Primary:
         if server != self.server or not primary:
             raise Restarted(
                 "another server answers than before (a restart or a failover): "
-                "what was acknowledged may be gone"
+                "what was acknowledged may be gone; load again"
             )
 
 
