@@ -77,6 +77,8 @@ class Plan:
 
     Attributes:
         rate: look-ups per second of each kind; an app's three are asked at once.
+        busy_rate: likewise while something else goes on. Four connections that wait for a CPU
+            carry less, and what is measured then is their queue.
         searches: per second; asked by themselves, and beside the look-ups.
         connections: of all these, and of the way to the highest rate.
         sweep: numbers of connections that a profile by id is asked over, at twice the rate.
@@ -88,6 +90,7 @@ class Plan:
     """
 
     rate: float = 300.0
+    busy_rate: float = 50.0
     searches: float = 100.0
     connections: int = 4
     sweep: tuple[int, ...] = (1, 4, 16, 64)
@@ -98,18 +101,19 @@ class Plan:
     loads: tuple[Load, ...] = LOADS
 
     @property
-    def turns(self) -> tuple[Rates, ...]:
-        """What is asked at once, one after the other."""
-        return (self._look_ups, {"search": self.searches})
+    def idle(self) -> tuple[Rates, ...]:
+        """What is asked at once, one after the other, while nothing goes on."""
+        return (dict.fromkeys(LOOK_UPS, self.rate), {"search": self.searches})
+
+    @property
+    def busy(self) -> tuple[Rates, ...]:
+        """Likewise while something goes on."""
+        return (dict.fromkeys(LOOK_UPS, self.busy_rate), {"search": self.busy_rate})
 
     @property
     def everything(self) -> Rates:
         """The look-ups beside searches."""
-        return {**self._look_ups, "search": self.searches}
-
-    @property
-    def _look_ups(self) -> Rates:
-        return dict.fromkeys(LOOK_UPS, self.rate)
+        return {**self.idle[0], "search": self.searches}
 
 
 class Play:
@@ -153,7 +157,7 @@ class Play:
         for subject in SUBJECTS:
             self._say(f"asking {subject}, with nothing else going on")
             work = self._begin(redis)
-            asked = [self._asked(client, subject, rates, plan.seconds) for rates in plan.turns]
+            asked = [self._asked(client, subject, rates, plan.seconds) for rates in plan.idle]
             self._end(redis, work, subject, "idle", asked)
             found["measured"] += rows(asked, "idle")
             work = self._begin(redis)
@@ -222,7 +226,7 @@ class Play:
 
         def turns() -> Iterator[None]:
             while True:
-                for subject, rates in product(subjects, plan.turns):
+                for subject, rates in product(subjects, plan.busy):
                     done[subject].append(self._asked(client, subject, rates, plan.turn_s))
                     yield
 

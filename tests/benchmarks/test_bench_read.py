@@ -76,6 +76,7 @@ def test_figures() -> None:
 def results(prefect_url: str) -> dict[str, Any]:
     plan = Plan(
         rate=50.0,
+        busy_rate=50.0,
         searches=50.0,
         connections=2,
         sweep=(1, 3),
