@@ -124,6 +124,36 @@ class AtCommand:
             return buffer[:whole]
 
 
+class AtByte:
+    """Does something once so many bytes of requests have passed a proxy, wherever in a command.
+
+    Args:
+        number: how many, from when this is made.
+        action: what to do; runs in the proxy's thread.
+        later: seconds that are waited first, while everything goes on.
+    """
+
+    def __init__(
+        self, proxy: Proxy, number: int, action: Callable[[], None], later: float = 0.0
+    ) -> None:
+        self._left, self._action, self._later = number, action, later
+        self._lock, self._struck = threading.Lock(), False
+        proxy.on_request = self._pass
+
+    def _pass(self, link: Link, data: bytes) -> bytes | None:
+        with self._lock:
+            self._left -= len(data)
+            due = self._left < 0 and not self._struck
+            self._struck = self._struck or due
+        if due and self._later:
+            threading.Timer(self._later, self._action).start()
+        elif due:
+            link.server.sendall(data[: self._left])
+            self._action()
+            return None
+        return data
+
+
 def _end_of_command(buffer: bytes, start: int) -> int | None:
     """Where the command that begins there ends; None where it is not complete."""
     line = buffer.find(b"\r\n", start)
