@@ -59,9 +59,14 @@ def redis_url(stack: Stack) -> str:
 
 
 @pytest.fixture(scope="session")
-def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     with PrefectServer(tmp_path_factory.mktemp("prefect")).start() as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prefect_url(prefect: PrefectServer) -> str:
+    return prefect.url
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import httpx
 from tests.security.grants import ROOT
 
 PREFECT = str(Path(sys.executable).with_name("prefect"))
-DEADLINE_S = 120
+DEADLINE_S = 300
 
 
 def run_by_worker(
@@ -42,17 +44,34 @@ def run_by_worker(
         }
         made = _asked(client, "/deployments/", deployment)
         started = _asked(client, f"/deployments/{made['id']}/create_flow_run", {})
-        worker = subprocess.run(
-            [PREFECT, "worker", "start", "--pool", name, "--type", "process", "--run-once"],
-            env=environ,
-            cwd=ROOT,
-            text=True,
-            capture_output=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        output = _worked(client, name, environ, started["id"])
         ended = client.get(f"/flow_runs/{started['id']}").json()
-    return str(ended["state"]["type"]), worker.stdout + worker.stderr
+    return str(ended["state"]["type"]), output
+
+
+def _worked(client: httpx.Client, pool: str, environ: Mapping[str, str], run: str) -> str:
+    """What a worker prints while it holds the run; it ends when the run does."""
+    command = [PREFECT, "worker", "start", "--pool", pool, "--type", "process"]
+    with tempfile.TemporaryFile() as printed:
+        worker = subprocess.Popen(
+            command, env=environ, cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT
+        )
+        try:
+            deadline = time.monotonic() + DEADLINE_S
+            while time.monotonic() < deadline:
+                state = client.get(f"/flow_runs/{run}").json()["state"]["type"]
+                if state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                    break
+                time.sleep(0.5)
+        finally:
+            worker.terminate()
+            try:
+                worker.wait(20)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+        printed.seek(0)
+        return printed.read().decode(errors="replace")
 
 
 def _template(environ: Mapping[str, str], named: Mapping[str, str]) -> dict[str, Any]:

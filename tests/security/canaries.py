@@ -20,7 +20,7 @@ FORGED = "forged-line"
 PLANTED = "cnry999999"
 """What a damaged program says on purpose."""
 
-VALUES = re.compile(rb"cnry\d{6}|70417\d{5}")
+VALUES = re.compile(rb"cnry\d{6}|70417000000\d{5}")
 """Texts and numbers that may be in Redis and nowhere else."""
 KEYS = re.compile(rb"keyc\d{6}")
 """Keys of rows, which the private file of a quarantine may hold, too."""
@@ -155,7 +155,7 @@ class CanaryBank:
     def amount(self) -> int:
         """A new one, as a number."""
         self.planted += 1
-        return 7_041_700_000 + next(self._numbers)
+        return 7_041_700_000_000_000 + next(self._numbers)
 
     def _fill_core(self) -> None:
         self._core = _database(self.hosts.postgres, self.name)

@@ -76,6 +76,7 @@ class Place:
             "PREFETCH_QUARANTINE_DIR": str(self.quarantine),
             "PREFETCH_EXTRACT_ATTEMPTS": "1",
             "PREFETCH_LOAD_ATTEMPTS": "1",
+            "PREFETCH_REDIS_AWAY_S": "1",
             "PREFETCH_FENCE_ALIVE_S": "1",
             "PREFETCH_REDIS_TIMEOUT_S": "5",
         }

@@ -18,13 +18,9 @@ from tests.security.leaks import in_folder, in_prefect, in_text
 SOME = (
     "a first night",
     "show",
-    "plan",
-    "lines in who and why",
-    "bad rows by their hash",
-    "stopped by the guard",
+    "forget, with lines",
     "a hook that explodes",
     "LENDING: wrong login",
-    "CORE: cut off",
     "Redis: wrong password",
     "a mistake of ours in bodies",
     "ended by SIGTERM",
@@ -39,12 +35,6 @@ def page(report):
     return "keyc999999"
 flows.publishing.page = page
 """
-
-
-@pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    with PrefectServer(tmp_path_factory.mktemp("canaries") / "prefect") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
