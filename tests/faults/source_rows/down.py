@@ -55,7 +55,10 @@ def cut_in_mid_scan(bench: Bench, dice: random.Random) -> list[str]:
         fault = proxy.arm(Fault("cut", "reply", at))
         ended = bench.run(**_through(bench, source, proxy.port))
         assert fault is not None and fault.struck.is_set(), f"byte {at} of {source} never passed"
-        wrong = stopped(bench, ended, Wanted(3, (f"source {source}",)), before)
+        if source == "cards" and ended.success:
+            wrong = right(bench, ended)  # the driver asks for a first batch once more by itself
+        else:
+            wrong = stopped(bench, ended, Wanted(3, (f"source {source}",)), before)
         # The next attempt of the same run finds the source well again.
         again = proxy.arm(Fault("cut", "reply", at))
         outlived = bench.run(PREFETCH_EXTRACT_ATTEMPTS="2", **_through(bench, source, proxy.port))
