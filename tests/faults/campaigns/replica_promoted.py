@@ -153,11 +153,11 @@ def _behind_sentinels(ground: Ground, seed: int, number: int) -> Outcome:
     ):
         bank.url = made.url
         assert bank.run().success
+        bank.move()
+        started = time.monotonic()
+        assert bank.run().success
+        striking = AtMoment(bank, made, time.monotonic() - started)
         for place in range(number):
-            bank.move()
-            started = time.monotonic()
-            assert bank.run().success
-            striking = AtMoment(bank, made, time.monotonic() - started)
             hold(bank, seed + place, outcome, striking)
     outcome.notes["through Sentinels"] = outcome.trials
     return outcome
