@@ -31,7 +31,7 @@ Every error pickles: raw fields go to ``super().__init__``, ``__str__`` formats.
 from __future__ import annotations
 
 from pathlib import Path
-from traceback import extract_tb
+from traceback import FrameSummary, extract_tb
 from typing import ClassVar, Self
 
 from core.refusal import Refusal
@@ -221,6 +221,10 @@ class Stopped(PrefetchError):
         return "the run was stopped from outside; what it wrote is whole: run it again"
 
 
+def _place(frame: FrameSummary) -> str:
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
 class Unexpected(PrefetchError):
     """An error that none of ours foresaw: its kind and its place, as its text may hold values."""
 
@@ -232,8 +236,10 @@ class Unexpected(PrefetchError):
     def of(cls, error: BaseException) -> Self:
         """What may be told of an error."""
         frames = extract_tb(error.__traceback__)
-        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-        return cls(type(error).__name__, place)
+        ours = [frame for frame in frames if "site-packages" not in frame.filename]
+        # Where it happened and, if that is in a library, where that was called.
+        told = dict.fromkeys(_place(part[-1]) for part in (frames, ours) if part)
+        return cls(type(error).__name__, " in ".join(told) or "?")
 
     def __str__(self) -> str:
         return f"unexpected {self.kind} at {self.place}"
