@@ -200,9 +200,7 @@ class Judge:
         elif found.epoch > highest:
             verdict.add("torn", f"user {user} has epoch {found.epoch}, above {highest}")
 
-    def explain(
-        self, verdict: Verdict, user: str, found: Found, versions: Collection[int]
-    ) -> None:
+    def explain(self, verdict: Verdict, user: str, found: Found, versions: Collection[int]) -> None:
         """Counts a user whose documents are none of those that they may be."""
         lives = any(user in self._history.worlds[version].users for version in versions)
         before = self._history.fitting(user, found.pair)
