@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import redis
 
@@ -427,6 +428,10 @@ def _from_blocks(place: Place) -> Ended:
     secret = {name: environ.pop(name) for name in (*place.bank.environ, "REDIS_URL")}
     secret["PREFETCH_HASH_KEY"] = environ.pop("PREFETCH_HASH_KEY")
     state, output = run_by_worker(
-        place.prefect_url, environ, secret, place.bank.name, place.bank.config()
+        place.prefect_url,
+        environ,
+        secret,
+        f"{place.bank.name}-{uuid4().hex[:6]}",
+        place.bank.config(),
     )
     return Ended(0, output, state == "COMPLETED")
