@@ -80,9 +80,10 @@ def _trial(yard: Yard, outcome: Outcome, chance: random.Random, place: str) -> N
         everybody = yard.everybody()
         size = {"nightly": 0, "backfill": len(everybody) // 2, "removal": 1}[kind]
         users = chance.sample(everybody, size)
-        pause = chance.uniform(0, 0.25)
+        # Long enough that the next one draws its epoch before this one has ended.
+        pause = chance.uniform(0.3, 0.6)
         started.append((kind, users, yard.start(kind, *users, pause_s=pause)))
-        time.sleep(chance.uniform(0, 0.15))
+        time.sleep(chance.uniform(0, 0.1))
     yard.move(changed=0.6, leaving=0.1)
     results = [(kind, users, yard.ended(process)) for kind, users, process in started]
     outcome.notes["writers"] += len(results)
