@@ -1,8 +1,8 @@
 """Two writers of one user: every order of their commands at the server, on a real one.
 
 A trial is a scenario: which writers, what Redis holds before, and what may happen meanwhile
-(``interleaving/scenarios.py``). What the table counts are the schedules that were played, and
-below it stands how many orders these stand for.
+(``interleaving/scenarios.py``). What the table counts are the schedules that were played; the
+notes say how many states they led to, and how many orders these stand for.
 """
 
 from __future__ import annotations
@@ -35,10 +35,6 @@ def run(trials: int, seed: int, ground: Ground) -> Outcome:
     with ProcessPoolExecutor(ground.workers, fork) as pool:
         for explored in pool.map(_explored, folders):
             _count(outcome, explored)
-    orders = outcome.notes["orders"]
-    outcome.notes["all orders"] = (
-        f"{outcome.notes['states']:,} states stand for {orders:.1e} orders"
-    )
     return outcome
 
 
