@@ -61,4 +61,4 @@ def test_without_watch_an_order_is_found_that_breaks_it(
     explored = explore(world, scenarios.pair("nightly", "removal", "old", expiries=1))
     assert explored.violation is not None
     assert explored.violation.kind in ("resurrected", "stale")
-    assert explored.path[-1].startswith("a: MULTI JSON.SET")
+    assert "profile:u1" in explored.path[-1]
