@@ -127,8 +127,8 @@ class TestMongo(ConnectorSuite, MongoFilterSuite, ServerSuite):
             bank.database.command("profile", 0)
 
     def test_a_slow_read_is_unavailable(self, bank: Bank) -> None:
-        bank.make("t", [{"id": i} for i in range(20)])
-        body = "function(x) { sleep(100); return x }"
+        bank.make("t", [{"id": i} for i in range(500)])
+        body = "function(x) { sleep(10); return x }"
         slow = {"$function": {"body": body, "args": ["$id"], "lang": "js"}}
         bank.database.create_collection("v", viewOn="t", pipeline=[{"$set": {"id": slow}}])
         limited = bank.opened(statement_timeout_s=0.5)
