@@ -146,7 +146,7 @@ def confirm(wire: Wire, fence: Fence, replicas: int, wait_s: float) -> None:
 def _try(wire: Wire, fence: Fence) -> bytes | None:
     """Takes the fence if it is free; says who holds it then."""
     keys, bucket = fence.keys, fence.bucket
-    # The counter is watched, too: FLUSHALL does not touch a fence that nobody has.
+    # The counter is watched, too: a server that is emptied does not touch a fence that nobody has.
     _, holder, alive, floor, counter = wire.ask_all(
         ("WATCH", fence.key, keys.epoch),
         ("GET", fence.key),
