@@ -124,7 +124,7 @@ def _written(run: RunContext, groups: list[Group], report: Report, wrong: Checke
     with step(report, "check"):
         _checked(run, groups, report, wrong)
     with step(report, "sweep"):
-        look_for_leavers(run, report, report.request.acceptance)
+        look_for_leavers(run, report)
         swept = sweep(run)
         report.swept = swept.after(report.swept)
     if report.complete and run.plan.pipeline.index is not None:

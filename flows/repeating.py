@@ -8,7 +8,6 @@ from threading import Event
 
 from prefect import get_run_logger
 
-from core.acceptance import Acceptance
 from core.errors import TargetUnfit
 from flows.guards import too_many_leaving
 from flows.leavers import find_leavers_again
@@ -49,7 +48,7 @@ def until_lasting(
     continuity.keep(on, again)
 
 
-def look_for_leavers(run: RunContext, report: Report, acceptance: Acceptance) -> None:
+def look_for_leavers(run: RunContext, report: Report) -> None:
     """Finds once more whom to remove, now that no older run can write the buckets any more.
 
     An older run may have written users since the guard has looked, and a replica that was
@@ -61,7 +60,7 @@ def look_for_leavers(run: RunContext, report: Report, acceptance: Acceptance) ->
     """
     leaving = find_leavers_again(run)
     report.leaving = leaving.users
-    finding = too_many_leaving(run, leaving, acceptance)
+    finding = too_many_leaving(run, leaving, report.request.acceptance)
     if finding is not None:
         raise TargetUnfit(
             "users have come back since the guard has looked, by an older run or because Redis "

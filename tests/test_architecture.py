@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_no_flow_is_named_like_a_library() -> None:
     taken = set(packages_distributions()) | set(sys.stdlib_module_names) | set(ROOMS)
     for path in (ROOT / "flows").glob("*.py"):
         assert path.stem not in taken, path.name
+
+
+def test_polars_has_no_stand_in_for_numpy() -> None:
+    """Threads that met it at once ended a run with an IndexError."""
+    asked = "import flows.command_line, polars._dependencies as d; print(type(d.numpy).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "module\n"
 
 
 def test_no_drawer_for_odds_and_ends() -> None:

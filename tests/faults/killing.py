@@ -10,7 +10,8 @@ import redis
 
 from tests.faults.campaign import Outcome
 from tests.faults.judge import CONTROL, NOTHING
-from tests.faults.scene import Ended, Scene
+from tests.faults.runs import Ended
+from tests.faults.scene import Scene
 
 MENDS = 3
 PHASES = ("before any write", "in mid-load", "after all writes")

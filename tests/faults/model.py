@@ -84,7 +84,7 @@ class History:
     def __init__(self) -> None:
         self.worlds: dict[int, World] = {0: EMPTY}
 
-    def add(self, world: World, keep: int = 6) -> None:
+    def add(self, world: World, keep: int) -> None:
         """Takes in a version, and forgets all but the last ones (and the empty one)."""
         self.worlds[world.version] = world
         for version in sorted(self.worlds)[1:-keep]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
@@ -24,11 +23,10 @@ from store.readback import check_bucket
 from store.scan import remove_misplaced, users_in_redis
 from store.writer import BucketWriter, Limits, Pass
 from tests.faults.campaign import Ground
-from tests.faults.judge import Judge
-from tests.faults.model import History, World, world_of
-from tests.faults.reader import Reader
+from tests.faults.model import History, World
 from tests.faults.sources import NAME
 from tests.faults.universe import Universe
+from tests.faults.watched import Watched
 
 QUICK = Timeouts(connect_s=1.0, answer_s=1.0)
 ATTEMPTS = 3
@@ -38,7 +36,7 @@ LOCK_S = 2.0
 LIMITS = Limits(tries=3, fence_wait_s=5, fence_alive_s=1.0)
 
 
-class SmallScene:
+class SmallScene(Watched):
     """A bank of one bucket without sources, its Redis, judge and reader; see ``Scene``.
 
     Args:
@@ -46,37 +44,15 @@ class SmallScene:
     """
 
     def __init__(self, ground: Ground, seed: int, users: int, buckets: int = 1) -> None:
-        self._ground = ground
-        self.universe, self.history = Universe(seed, users), History()
-        self.keys = Keys(Profile(name=NAME, anchor="core.client", buckets=buckets))
+        super().__init__(ground, seed, Universe(seed, users), History())
+        self.keys = keys_of(buckets)
         self.redis = ground.redis()
-        self._seed, self._cleanup = seed, ExitStack()
-        self._take_in()
+        self.put()
 
     def __enter__(self) -> Self:
         self._cleanup.enter_context(self.redis)
-        self.judge = Judge(self.redis.url, self.history)
-        self.reader = self._cleanup.enter_context(Reader(self.redis.url, self.history, self._seed))
+        self.watch(self.redis.url)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._cleanup.close()
-        self._ground.add_reader(self.reader.figures)
-
-    @property
-    def world(self) -> World:
-        """What Redis must hold after the next run."""
-        return self.history.newest
-
-    def move(self, **shares: float) -> None:
-        """Brings the next version; see ``Universe.move``."""
-        self.universe.move(**shares)
-        self._take_in()
 
     def run(self, url: str | None = None, timeouts: Timeouts = QUICK) -> dict[str, str]:
         """A run of the present version; ``url`` may lead through a proxy.
@@ -89,8 +65,10 @@ class SmallScene:
         """
         return load_world(url or self.redis.url, self.keys, self.world, timeouts)
 
-    def _take_in(self) -> None:
-        self.history.add(world_of(self.universe.version, self.universe.tables()))
+
+def keys_of(buckets: int) -> Keys:
+    """The keys of the checker's profiles."""
+    return Keys(Profile(name=NAME, anchor="core.client", buckets=buckets))
 
 
 def documents_of(world: World, keys: Keys) -> list[BucketDocuments]:

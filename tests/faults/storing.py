@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,9 +34,9 @@ from store.readback import check_bucket
 from store.scan import users_in_redis
 from store.writer import BucketWriter, Limits, Pass
 from tests.faults.campaign import Ground
-from tests.faults.judge import Judge
-from tests.faults.model import History, World, world_of
+from tests.faults.model import History
 from tests.faults.universe import Universe
+from tests.faults.watched import Watched
 from tests.forked import Forked
 
 Kind = Literal["nightly", "backfill", "sweep", "removal"]
@@ -211,39 +210,27 @@ class _Writer:
         return BucketWriter(self.order.url, KEYS, timeouts=self._timeouts, limits=self._limits)
 
 
-class Yard:
+class Yard(Watched):
     """A Redis, the model's bank, and writers as processes, as long as the block lasts."""
 
+    kept = 12
+
     def __init__(self, ground: Ground, seed: int, users: int) -> None:
-        self._ground, self._cleanup = ground, ExitStack()
+        super().__init__(ground, seed, Universe(seed, users), History())
         self.folder = ground.new_folder("yard")
         self.server = ground.redis()
-        self.universe, self.history = Universe(seed, users), History()
         self.put()
 
     def __enter__(self) -> Self:
         self._cleanup.enter_context(self.server)
         self.client = self._cleanup.enter_context(redis.Redis.from_url(self.server.url))
-        self.judge = Judge(self.server.url, self.history)
+        self.watch(self.server.url, reading=False)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._cleanup.close()
-
-    @property
-    def world(self) -> World:
-        """The bank as it is."""
-        return self.history.newest
-
-    def move(self, **shares: float) -> None:
-        """Brings the bank to its next version."""
-        self.universe.move(**shares)
-        self.put()
 
     def put(self) -> None:
         """Shows the bank as it is to the writers that begin from now on."""
-        world = world_of(self.universe.version, self.universe.tables())
-        self.history.add(world, keep=12)
+        super().put()
+        world = self.world
         users = {
             user: [(text or b"").decode() for text in pair] for user, pair in world.users.items()
         }
@@ -259,7 +246,7 @@ class Yard:
         """Starts a writer."""
         order = Order(url or self.server.url, str(self.folder), kind, list(users), **more)
         environ = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}
-        return self._ground.forks.prefetch(json.dumps(vars(order)), env=environ, program=PROGRAM)
+        return self.ground.forks.prefetch(json.dumps(vars(order)), env=environ, program=PROGRAM)
 
     def ended(self, process: Forked) -> Result:
         """A writer's result.

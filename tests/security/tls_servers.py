@@ -8,21 +8,28 @@ import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pymongo
-import pytest
 import redis
 import sqlalchemy as sa
 
 from connectors.mongodb import MongoConnector
 from connectors.sql import sql_connector
 from core.pipeline import Source
-from devstack import MariaDBServer, MongoServer, PostgresServer, RedisServer, Server, Stack
+from devstack import (
+    MariaDBServer,
+    MongoServer,
+    NotInstalledError,
+    PostgresServer,
+    RedisServer,
+    Server,
+    Stack,
+)
 from devstack.ports import PortLease
 from store.client import Timeouts, client_of
 from store.driver_errors import driver_errors
@@ -71,9 +78,16 @@ class Engine(ABC):
         """Ends the server."""
         self.server.close()
 
+    @abstractmethod
+    def expired(self) -> AbstractContextManager[str]:
+        """Where a server with an expired certificate listens, meanwhile."""
+
+
+class _Reloading(Engine):
+    """A server that reads its certificate again when it is asked to."""
+
     @contextmanager
     def expired(self) -> Iterator[str]:
-        """Where a server with an expired certificate listens, meanwhile."""
         self.install(expired=True)
         self.reload()
         yield self.url(self.secure)
@@ -85,7 +99,7 @@ class Engine(ABC):
         """Lets the server read its certificate again."""
 
 
-class Redis(Engine):
+class Redis(_Reloading):
     secure, bare = "?ssl_ca_certs={ca}", ""
     weak = ("?ssl_cert_reqs=none", "?ssl_check_hostname=false")
 
@@ -141,18 +155,18 @@ class _DebianPostgres(PostgresServer):
     def program(self, name: str) -> Path:
         found = sorted(DEBIAN.glob(f"*/bin/{name}"))
         if not found:
-            pytest.skip("Debian's postgresql is not installed: devstack/debian.sh")
+            raise NotInstalledError("Debian's postgresql is not installed: devstack/debian.sh")
         return found[-1]
 
 
-class Postgres(_Source):
+class Postgres(_Source, _Reloading):
     secure, bare = "?sslmode=verify-full&sslrootcert={ca}", "?sslmode=verify-full"
     weak = tuple(f"?sslmode={mode}" for mode in ("allow", "prefer", "require", "verify-ca"))
 
     def __init__(self, folder: Path, authority: Authority) -> None:
         super().__init__(folder, authority)
         settings = {"ssl": "on", "ssl_cert_file": str(self.crt), "ssl_key_file": str(self.key)}
-        self.server = _DebianPostgres(folder / "postgres", settings=settings).start()
+        self.server = started(_DebianPostgres(folder / "postgres", settings=settings))
 
     def url(self, options: str, host: str = HOST) -> str:
         return self.server.url.replace(HOST, host) + options
@@ -173,7 +187,7 @@ class Postgres(_Source):
             admin.execute("SELECT pg_sleep(0.3)")  # the signal is still on its way
 
 
-class MariaDB(_Source):
+class MariaDB(_Source, _Reloading):
     secure, bare = "?ssl_ca={ca}", "?ssl=true"
     weak = tuple(
         f"?ssl_ca={{ca}}&ssl_{name}=false"
@@ -247,9 +261,6 @@ class MongoDB(_Source):
         with socket.create_server((HOST, 0)) as listener:
             threading.Thread(target=_refused, args=(listener, context), daemon=True).start()
             yield f"mongodb://{HOST}:{listener.getsockname()[1]}/{self.secure}"
-
-    def reload(self) -> None:
-        raise NotImplementedError
 
 
 def _refused(listener: socket.socket, context: ssl.SSLContext) -> None:

@@ -17,6 +17,7 @@ from devstack import RedisServer
 from tests.faults.campaign import Ground, Outcome
 from tests.faults.interleaving import scenarios
 from tests.faults.interleaving.exploring import Explored, explore
+from tests.faults.interleaving.installing import installed
 from tests.faults.interleaving.world import World
 from tests.faults.interleaving.writers import KEYS
 
@@ -44,7 +45,7 @@ def world(folder: Path) -> Iterator[World]:
     path = str(folder / "socket")
     with RedisServer(folder / "redis", extra_args=["--unixsocket", path]):
         made = World(path, KEYS)
-        with made.installed():
+        with installed(made):
             yield made
 
 

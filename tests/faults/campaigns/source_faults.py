@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 from tests.faults.campaign import Ground, Outcome
-from tests.faults.source_rows.bench import Bench, Servers
+from tests.faults.source_rows.bench import Bench
+from tests.faults.source_rows.databases import Servers
 from tests.faults.source_rows.rows import ROWS, Row
 
 NAME = "source_faults"

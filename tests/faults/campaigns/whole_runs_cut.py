@@ -12,7 +12,8 @@ import redis
 
 from tests.faults.campaign import Ground, Outcome
 from tests.faults.proxy import Direction, Fault, Kind, Proxy
-from tests.faults.scene import Ended, Scene
+from tests.faults.runs import Ended
+from tests.faults.scene import Scene
 
 NAME = "whole_runs_cut"
 TITLE = "the same in whole runs"

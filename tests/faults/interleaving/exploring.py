@@ -20,8 +20,9 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.faults.interleaving.pieces import Effect, Scenario
 from tests.faults.interleaving.rules import Violation
-from tests.faults.interleaving.world import Effect, Scenario, World
+from tests.faults.interleaving.world import World
 
 
 @dataclass

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.faults.interleaving import writers
+from tests.faults.interleaving.held import empty
+from tests.faults.interleaving.pieces import Scenario, Work
 from tests.faults.interleaving.rules import GONE, Content, credential_of, profile_of, sealed
-from tests.faults.interleaving.world import Scenario, Work, empty
 
 OLD, OLDER, NEWER = 1, 2, 3
 """Versions: in Redis before, of the writer with the lower epoch, of the one with the higher."""

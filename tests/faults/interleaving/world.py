@@ -5,20 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, NamedTuple
-from unittest import mock
+from typing import Any
 
 import greenlet
-import hiredis
-import redis.connection
 
-import store.backoff
-import store.epoch
-import store.fence
-import store.writer
 from core.errors import FenceLost, TargetUnavailable
 from store.keys import Keys
 from tests.faults.interleaving.channels import (
@@ -33,97 +24,19 @@ from tests.faults.interleaving.channels import (
     is_own,
     reads,
 )
-from tests.faults.interleaving.rules import USER, Content, Rules, Told, Violation
-
-CLOCK = "clock"
-SOURCES = b"the sources"
-_HOUR_MS = b"3600000"
-
-
-class Stop(BaseException):
-    """Ends a writer whose schedule is not followed further."""
-
-
-@dataclass(eq=False)
-class Look:
-    """A step that is not the server's: a writer looks at the sources."""
-
-    told: str = "opens its snapshots"
-    writes: bool = False
-    keys: frozenset[bytes] = frozenset({SOURCES})
-    about_all: bool = False
-
-
-Work = Callable[["World", Told], None]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Some writers and what Redis holds before.
-
-    ``expiries``, ``cuts`` and ``moves`` are how often, at any moment: a sign of life or a lock
-    runs out though its holder works; a writer waits no longer for a reply to a write, or for one that comes
-    behind it, while its bytes still arrive; the sources move on to the next version.
-    """
-
-    name: str
-    writers: tuple[tuple[str, int, int, Work], ...]
-    """Name, epoch (-1: drawn), version (-1: as seen), code."""
-    initial: int
-    before: Content
-    redis: tuple[Command, ...] = ()
-    """What else Redis holds."""
-    constant: frozenset[bytes] = frozenset()
-    """Keys that no writer changes: reading them commutes with everything."""
-    expiries: int = 0
-    cuts: int = 0
-    moves: int = 0
-
-
-@dataclass(eq=False)
-class Actor:
-    """One writer."""
-
-    told: Told
-    let: Any = None
-    waiting: Step | Look | None = None
-    sleeping: bool = False
-    woken: bool = True
-    seen: int = 0
-    """How many changes there were when it began to poll."""
-    history: bytes = b""
-    before_polling: bytes = b""
-    channels: list[Channel] = field(default_factory=list)
-    tokens: int = 0
-    error: str = ""
-
-
-@dataclass(eq=False)
-class Late:
-    """Bytes that their writer has given up, and that the server gets later."""
-
-    by: str
-    step: Step
-
-
-class Effect(NamedTuple):
-    """What a choice would do, as far as it matters to others."""
-
-    by: str
-    writes: bool
-    keys: frozenset[bytes]
-    about_all: bool = False
-    is_cut: bool = False
-
-    def commutes(self, other: Effect) -> bool:
-        """Whether the order of the two makes no difference to anybody."""
-        if self.by == other.by or (self.is_cut and other.is_cut):
-            return False
-        if self.writes or other.writes:
-            if (self.writes and other.writes) or self.about_all or other.about_all:
-                return False
-            return not self.keys & other.keys
-        return True
+from tests.faults.interleaving.held import Held
+from tests.faults.interleaving.pieces import (
+    CLOCK,
+    SOURCES,
+    Actor,
+    Effect,
+    Late,
+    Look,
+    Scenario,
+    Stop,
+    Work,
+)
+from tests.faults.interleaving.rules import Rules, Told, Violation
 
 
 class World:
@@ -137,6 +50,7 @@ class World:
         self.url, self.keys = "redis://127.0.0.1:1/0", keys
         self._lines, self._own = Lines(path), Lines(path)
         self._observer = self._own.take()
+        self._held = Held(self._observer, keys)
         self._settled: dict[Command, bytes] = {}
         self.actors: dict[str, Actor] = {}
         self.dead = True
@@ -209,27 +123,7 @@ class World:
         actor.tokens += 1
         return SimpleNamespace(hex=f"{actor.told.name}{actor.tokens}")
 
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Has the product meet this world instead of sockets, sleep and chance."""
-        polling = SimpleNamespace(sleep=self.sleep, monotonic=lambda: 0.0)
-        nap = SimpleNamespace(sleep=lambda seconds: None, monotonic=lambda: 0.0)
-        patches = [
-            (redis.connection.Connection, "_connect", lambda c: self.connect()),
-            # Reading the driver's version from disk costs 3 ms a connection.
-            (redis.connection, "resolve_driver_info", lambda *given: None),
-            (redis.connection.Connection, "can_read", lambda c, timeout=0: False),
-            (store.fence, "time", polling),
-            (store.epoch, "time", polling),
-            (store.backoff, "time", nap),
-            (store.epoch, "uuid4", self.token),
-            (store.epoch, "_lock", self.polls(store.epoch._lock)),
-            (store.writer, "take", self.polls(store.writer.take)),
-        ]
-        with ExitStack() as cleanup:
-            for place, name, new in patches:
-                cleanup.enter_context(mock.patch.object(place, name, new))
-            yield
+    def close(self) -> None:
         self._lines.close()
         self._own.close()
 
@@ -267,7 +161,9 @@ class World:
                 exchange(self._line(channel), [(b"WATCH", *channel.watched)])
         touched = {key for channel in channels if channel.dirty for key in channel.watched}
         commands = [(b"SET", key, b"touched") for key in touched]
-        exchange(self._observer, [*commands, *self._restoring(self.content)])
+        exchange(
+            self._observer, [*commands, *self._held.restoring(self.content, self.scenario.redis)]
+        )
         for channel in channels:
             if not channel.dirty:
                 exchange(self._line(channel), [(b"WATCH", *channel.watched)])
@@ -420,7 +316,7 @@ class World:
     def _changed(self, by: str, step: Step) -> None:
         self.changes += 1
         old = self.content
-        self.content = self._heard.popleft() if self._heard else self._read()
+        self.content = self._heard.popleft() if self._heard else self._held.content()
         self.said.append(self.content)
         there = {self.keys.fence(0): old.fence, self.keys.opening: old.opening}
         for channel in self._channels():
@@ -468,72 +364,8 @@ class World:
             channel.line = self._lines.take()
         return channel.line
 
-    def _read(self) -> Content:
-        keys = self.keys
-        replies = self._ask(
-            (b"GET", keys.fence(0)),
-            (b"GET", keys.alive(0)),
-            (b"GET", keys.floor(0)),
-            (b"GET", keys.epoch),
-            (b"GET", keys.opening),
-            (b"HGET", keys.removed(0), USER.encode()),
-            (b"JSON.GET", keys.profile(USER)),
-            (b"JSON.GET", keys.credential(USER)),
-            (b"TTL", keys.profile(USER)),
-            (b"TTL", keys.credential(USER)),
-            (b"HGETALL", keys.suppressed),
-        )
-        fence, alive, floor, counter, opening, mark, profile, credential, *ttls, listed = replies
-        mark = -1 if mark is None else int(mark)
-        numbers = int(floor or 0), int(counter or 0)
-        expiring = any(ttl >= 0 for ttl in ttls)
-        return Content(
-            fence, alive, *numbers, opening, mark, profile, credential, expiring, tuple(listed)
-        )
-
-    def _restoring(self, content: Content) -> Iterator[Command]:
-        """Commands that make the server hold what is told, whatever it holds."""
-        keys, user = self.keys, USER.encode()
-        profile, credential = keys.profile(USER), keys.credential(USER)
-        yield (
-            b"DEL",
-            *(keys.fence(0), keys.alive(0), keys.floor(0), keys.epoch, keys.opening),
-            *(keys.removed(0), profile, credential, keys.suppressed),
-        )
-        yield from self.scenario.redis
-        for key, value in ((keys.fence(0), content.fence),):
-            if value is not None:
-                yield (b"SET", key, value)
-        for key, value in ((keys.alive(0), content.alive), (keys.opening, content.opening)):
-            if value is not None:
-                yield (b"SET", key, value, b"PX", _HOUR_MS)
-        for key, number in ((keys.floor(0), content.floor), (keys.epoch, content.counter)):
-            if number:
-                yield (b"SET", key, b"%d" % number)
-        if content.mark >= 0:
-            yield (b"HSET", keys.removed(0), user, b"%d" % content.mark)
-        for key, document in ((profile, content.profile), (credential, content.credential)):
-            if document is not None:
-                yield (b"JSON.SET", key, b"$", document)
-        if content.listed:
-            yield (b"HSET", keys.suppressed, *content.listed)
-
-    def _ask(self, *commands: Command) -> list[Any]:
-        reader = hiredis.Reader()
-        reader.feed(exchange(self._observer, list(commands)))
-        replies = [reader.gets() for _ in commands]
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
-
 
 _PLAIN_OK = frozenset(b"MULTI UNWATCH CLIENT DISCARD SELECT".split())
-
-
-def empty(counter: int) -> Content:
-    """A Redis that holds nothing but the epoch counter."""
-    return Content(None, None, 0, counter, None, -1, None, None, False, ())
 
 
 def _what_matters(channel: Channel, step: Step) -> Step:

@@ -25,6 +25,7 @@ from store.reader import Reader
 from store.writer import BucketWriter, Pass
 from tests.faults.interleaving import scenarios
 from tests.faults.interleaving.exploring import explore
+from tests.faults.interleaving.installing import installed
 from tests.faults.interleaving.world import World
 from tests.faults.interleaving.writers import KEYS
 
@@ -36,7 +37,7 @@ def orders(name: str, socket: str) -> list[str]:
     """What is found in all orders of the commands of two writers."""
     scenario = next(s for s in scenarios.everything() if s.name == name)
     world = World(socket, KEYS)
-    with world.installed():
+    with installed(world):
         explored = explore(world, scenario)
     if explored.violation is not None:
         return [str(explored.violation)]

@@ -1,38 +1,23 @@
-"""The bench of the source faults: a bank in PostgreSQL, MariaDB and MongoDB, and runs over it.
-
-Every source has the tables ``a`` and ``b`` with an amount for each user. A writer only ever moves
-amounts between the two, so that a profile whose two amounts don't add up to ``TOTAL`` was read in
-two states.
-"""
+"""The bench of the source faults: databases with amounts that move, a Redis, and runs over them."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psycopg
-import pymongo
-import pymysql
 import redis
 
 from devstack import RedisServer
-from devstack.mariadb import MariaDBServer
 from tests.faults.campaign import Ground
-from tests.faults.scene import RUN_S, Ended
-from tests.forked import Forked
-
-USERS = 120
-TOTAL = 1000
-PAD = "x" * 2000
-"""Makes a table several chunks long."""
+from tests.faults.runs import RUN_S, Ended, Runs
+from tests.faults.source_rows.databases import TOTAL, Databases, Servers
+from tests.forked import MAIN, Forked
 
 PIPELINE = """\
 profile: {name: rows, anchor: core.client, user_id: {type: integer}, buckets: 8}
@@ -62,44 +47,23 @@ class Wanted:
     words: tuple[str, ...] = ()
 
 
-class Servers:
-    """PostgreSQL, MongoDB and MariaDB for all benches of a ground."""
-
-    def __init__(self, ground: Ground) -> None:
-        self.postgres, self.mongodb = ground.stack.urls["postgres"], ground.stack.urls["mongodb"]
-        self.mariadb = MariaDBServer(ground.new_folder("mariadb"))
-
-    def __enter__(self) -> Self:
-        self.mariadb.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.mariadb.close()
-
-
-class Bench:
+class Bench(Databases, Runs):
     """Databases of its own on the servers, a Redis, and runs; made once for several trials."""
 
     def __init__(self, ground: Ground, servers: Servers) -> None:
-        self.ground, self.servers = ground, servers
-        self.folder = ground.new_folder("bench")
-        self.name = self.folder.name.replace("-", "_")
+        self.ground, self.folder = ground, ground.new_folder("bench")
+        super().__init__(servers, self.folder.name.replace("-", "_"))
         self.redis: RedisServer = ground.redis()
-        self.stage, self.config = self.folder / "stage", self.folder / "rows.yaml"
+        self.config = self.folder / "rows.yaml"
         self._cleanup, self._halts = ExitStack(), 0
         self.configure()
 
     def __enter__(self) -> Self:
         self._cleanup.enter_context(self.redis)
-        self._make()
+        self.create()
         self.fill()
         first = self.run()
-        assert first.success, first.report.get("error") or first.errors[-500:]
+        assert first.success, first.told
         assert not self.unbalanced()
         return self
 
@@ -110,18 +74,6 @@ class Bench:
         trace: TracebackType | None,
     ) -> None:
         self._cleanup.close()
-
-    # --- the sources
-
-    @property
-    def urls(self) -> dict[str, str]:
-        """The variables of the pipeline file."""
-        mariadb = f"mysql+pymysql://root@127.0.0.1:{self.servers.mariadb.port}/{self.name}"
-        return {
-            "ROWS_CORE_URL": self.servers.postgres.rpartition("/")[0] + f"/{self.name}",
-            "ROWS_LENDING_URL": mariadb,
-            "ROWS_CARDS_URL": self.servers.mongodb.replace("/?", f"/{self.name}?", 1),
-        }
 
     def configure(self, tail: str = "", **more: str) -> None:
         """Writes the pipeline file; ``core``, ``lending`` and ``cards`` may say more of them."""
@@ -134,129 +86,18 @@ class Bench:
                 text += TABLE.replace("SOURCE", source).replace("NAME", name)
         self.config.write_text(text + tail, encoding="utf-8")
 
-    def postgres(self, *statements: str) -> list[Any]:
-        """Runs statements in the source ``core``; the rows of the last."""
-        with psycopg.connect(self.urls["ROWS_CORE_URL"], autocommit=True) as connection:
-            for statement in statements:
-                done = connection.execute(statement.encode())
-            return done.fetchall() if done.description else []
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of the pipeline file, and settings."""
+        return {"PREFETCH_CHUNK_BYTES": "65536", **self.urls}
 
-    def mysql(self, *statements: str, database: str | None = None) -> list[Any]:
-        """Likewise in the source ``lending``."""
-        port = self.servers.mariadb.port
-        with pymysql.connect(
-            host="127.0.0.1", port=port, user="root", autocommit=True,
-            database=self.name if database is None else database or None,
-        ) as connection, connection.cursor() as cursor:  # fmt: skip
-            for statement in statements:
-                cursor.execute(statement)
-            return list(cursor.fetchall())
-
-    @contextmanager
-    def mongo(self) -> Iterator[pymongo.database.Database[Any]]:
-        """The database of the source ``cards``."""
-        with pymongo.MongoClient[Any](self.servers.mongodb) as client:
-            yield client[self.name]
-
-    def fill(self) -> None:
-        """Puts the sources back to how they were at first."""
-        ids = range(1, USERS + 1)
-        self.postgres(
-            "DROP TABLE IF EXISTS client, a, b CASCADE",
-            "CREATE TABLE client (id int, name text, pin text, changed timestamptz)",
-            f"INSERT INTO client SELECT n, 'name ' || n, 'pin ' || n, now() - interval '1 day' "
-            f"FROM generate_series(1, {USERS}) n",
-            *(
-                f"CREATE TABLE {name} AS SELECT n AS id, {TOTAL // 2} AS amount, '{PAD}' AS pad "
-                f"FROM generate_series(1, {USERS}) n"
-                for name in "ab"
-            ),
-        )
-        self.mysql(
-            "DROP VIEW IF EXISTS slow",
-            *(f"DROP TABLE IF EXISTS {name}" for name in "ab"),
-            *(
-                f"CREATE TABLE {name} AS SELECT seq AS id, {TOTAL // 2} AS amount, "
-                f"repeat('x', 2000) AS pad FROM seq_1_to_{USERS}"
-                for name in "ab"
-            ),
-        )
-        with self.mongo() as database:
-            for name in "ab":
-                database[name].delete_many({})
-                rows = [{"_id": n, "id": n, "amount": TOTAL // 2, "pad": PAD} for n in ids]
-                database[name].insert_many(rows)
-
-    @contextmanager
-    def moving(self, source: str, pause_s: float = 0.0) -> Iterator[list[int]]:
-        """A writer that moves amounts between ``a`` and ``b`` all the while, in transactions.
-
-        Gives a list that grows with every transaction.
-        """
-        stop, done = threading.Event(), list[int]()
-
-        def work() -> None:
-            move = getattr(self, f"_move_{source}")
-            with ExitStack() as opened:
-                step = move(opened)
-                while not stop.is_set():
-                    step(7 if len(done) % 2 else -7)
-                    done.append(1)
-                    time.sleep(pause_s)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield done
-        finally:
-            stop.set()
-            thread.join()
-
-    # --- runs
-
-    def environ(self, **more: str) -> dict[str, str]:
-        return {
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(self.folder),
-            "PREFECT_HOME": str(self.folder / "prefect"),
-            "PREFECT_API_URL": self.ground.prefect_url,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "REDIS_URL": self.redis.url,
-            "PREFETCH_STAGE_DIR": str(self.stage),
-            "PREFETCH_EXTRACT_ATTEMPTS": "1",
-            "PREFETCH_CHUNK_BYTES": "65536",
-            "PREFETCH_FENCE_ALIVE_S": "1",
-            **self.urls,
-            **more,
-        }
-
-    def start(self, *arguments: str, halted: str = "", most: int = 1, **environ: str) -> Forked:
-        """Starts ``prefetch``; with ``halted`` it stops at that place (see ``halting``)."""
-        command, *rest = arguments or ("run",)
-        program = "from flows import command_line\ncommand_line.main()\n"
-        if halted:
-            self._halts += 1
-            self.halt_folder.mkdir()
-            given = f"{halted!r}, {str(self.halt_folder)!r}, {most}"
-            program = f"from tests.faults.source_rows.halting import halt\nhalt({given})\n{program}"
-        return self.ground.forks.prefetch(
-            *(command, "--config", str(self.config), "--json", *rest),
-            env=self.environ(**environ),
-            program=program,
-        )
-
-    def run(self, *arguments: str, **environ: str) -> Ended:
-        """A run from its start to its end."""
-        return self.ended(self.start(*arguments, **environ))
-
-    def ended(self, process: Forked) -> Ended:
-        """The end of a started run."""
-        with process:
-            out, errors = process.communicate(RUN_S)
-            lines = out.splitlines()
-            report = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-            return Ended(process.wait(), report, errors)
+    def start_halted(self, place: str, *arguments: str, most: int = 1, **environ: str) -> Forked:
+        """Starts ``prefetch``; it stops at that place, at most so often (see ``halting``)."""
+        self._halts += 1
+        self.halt_folder.mkdir()
+        given = f"{place!r}, {str(self.halt_folder)!r}, {most}"
+        program = f"from tests.faults.source_rows.halting import halt\nhalt({given})\n{MAIN}"
+        return self.start(*arguments, program=program, **environ)
 
     @property
     def halt_folder(self) -> Path:
@@ -274,8 +115,6 @@ class Bench:
     def go(self, number: int = 1) -> None:
         """Lets it go on."""
         (self.halt_folder / f"go-{number}").touch()
-
-    # --- what Redis holds
 
     @property
     def client(self) -> redis.Redis:
@@ -304,77 +143,28 @@ class Bench:
                         wrong.append(f"{key} {source}")
         return wrong
 
-    def bad_stage(self) -> list[str]:
-        """What runs that have ended left in the stage."""
-        return sorted(path.name for path in self.stage.glob("stage-*"))
-
     def forget_all(self) -> None:
         """An empty Redis, and no stage."""
         with redis.Redis.from_url(self.redis.url) as client:
             client.execute_command("FLUSHALL", "SYNC")
         shutil.rmtree(self.stage, ignore_errors=True)
 
-    # --- inner steps
-
-    def _make(self) -> None:
-        with psycopg.connect(self.servers.postgres, autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {self.name}".encode())
-        self.mysql(f"CREATE DATABASE {self.name}", database="")
-
-    def _move_core(self, opened: ExitStack) -> Any:
-        url = self.urls["ROWS_CORE_URL"]
-        connection = opened.enter_context(psycopg.connect(url, autocommit=True))
-
-        def step(by: int) -> None:
-            with connection.transaction():
-                connection.execute(f"UPDATE a SET amount = amount - {by}".encode())
-                connection.execute(f"UPDATE b SET amount = amount + {by}".encode())
-
-        return step
-
-    def _move_lending(self, opened: ExitStack) -> Any:
-        connection = opened.enter_context(
-            pymysql.connect(
-                host="127.0.0.1", port=self.servers.mariadb.port, user="root", database=self.name
-            )
-        )
-        cursor = connection.cursor()
-
-        def step(by: int) -> None:
-            cursor.execute(f"UPDATE a SET amount = amount - {by}")
-            cursor.execute(f"UPDATE b SET amount = amount + {by}")
-            connection.commit()
-
-        return step
-
-    def _move_cards(self, opened: ExitStack) -> Any:
-        client = opened.enter_context(pymongo.MongoClient[Any](self.servers.mongodb))
-        session = opened.enter_context(client.start_session())
-        database = client[self.name]
-
-        def step(by: int) -> None:
-            with session.start_transaction():
-                database.a.update_many({}, {"$inc": {"amount": -by}}, session=session)
-                database.b.update_many({}, {"$inc": {"amount": by}}, session=session)
-
-        return step
-
 
 def stopped(bench: Bench, ended: Ended, wanted: Wanted, before: dict[str, Any]) -> list[str]:
     """What is wrong with a run that had to fail, and to write nothing."""
-    told = str(ended.report.get("error") or ended.errors[-400:])
+    told = ended.told
     wrong = []
     if ended.code != wanted.code or ended.report.get("status") != "failed":
         wrong.append(f"code {ended.code}, status {ended.report.get('status')}: {told}")
     wrong += [f"no {word!r} in: {told}" for word in wanted.words if word not in told]
     if bench.documents() != before:
         wrong.append("documents changed, though the run failed before its first write")
-    return wrong + [f"left in the stage: {name}" for name in bench.bad_stage()]
+    return wrong + [f"left in the stage: {name}" for name in bench.staged()]
 
 
 def right(bench: Bench, ended: Ended) -> list[str]:
     """What is wrong with a run that had to succeed."""
     if not ended.success:
-        return [f"no success ({ended.code}): {ended.report.get('error') or ended.errors[-400:]}"]
+        return [f"no success ({ended.code}): {ended.told}"]
     wrong = [f"of two states: {place}" for place in bench.unbalanced()[:3]]
-    return wrong + [f"left in the stage: {name}" for name in bench.bad_stage()]
+    return wrong + [f"left in the stage: {name}" for name in bench.staged()]

@@ -61,8 +61,8 @@ def secret_changed_in_mid_run(bench: Bench, dice: random.Random) -> list[str]:
         )
         file.write_text(url("first"))
         file.chmod(0o600)
-        process = bench.start(
-            halted="in lending.a", PREFETCH_EXTRACT_ATTEMPTS="3",
+        process = bench.start_halted(
+            "in lending.a", PREFETCH_EXTRACT_ATTEMPTS="3",
             ROWS_LENDING_URL="", ROWS_LENDING_URL_FILE=str(file),
         )  # fmt: skip
         bench.reached(process)
@@ -102,7 +102,7 @@ def column_gone_in_mid_run(bench: Bench, dice: random.Random) -> list[str]:
     """After preflight has looked."""
     source, before = dice.choice(("core", "lending")), bench.documents()
     run = bench.postgres if source == "core" else bench.mysql
-    process = bench.start(halted="open")
+    process = bench.start_halted("open")
     bench.reached(process)
     run("ALTER TABLE b DROP COLUMN amount")
     bench.go()

@@ -8,7 +8,8 @@ import time
 
 from devstack.ports import PortLease
 from tests.faults.proxy import Fault, Proxy
-from tests.faults.source_rows.bench import SOURCES, USERS, Bench, Wanted, right, stopped
+from tests.faults.source_rows.bench import SOURCES, Bench, Wanted, right, stopped
+from tests.faults.source_rows.databases import USERS
 
 PORTS = {"core": "postgres", "lending": "mariadb", "cards": "mongodb"}
 REPLIES = {"core": (3_000, 300_000), "lending": (3_000, 300_000), "cards": (3_000, 250_000)}
@@ -71,7 +72,7 @@ def cut_in_mid_scan(bench: Bench, dice: random.Random) -> list[str]:
 
 def killed_in_mid_scan(bench: Bench, dice: random.Random) -> list[str]:
     source, before = dice.choice(("core", "lending")), bench.documents()
-    process = bench.start(halted=f"in {source}.a")
+    process = bench.start_halted(f"in {source}.a")
     bench.reached(process)
     kill(bench, source)
     bench.go()

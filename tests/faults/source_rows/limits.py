@@ -87,7 +87,7 @@ def slow_reader(bench: Bench, dice: random.Random) -> list[str]:
             )
         )
     try:
-        process = bench.start(halted=place)
+        process = bench.start_halted(place)
         bench.reached(process)
         time.sleep(2.5)
         bench.go()

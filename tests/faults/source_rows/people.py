@@ -8,7 +8,8 @@ import time
 import psycopg
 import redis
 
-from tests.faults.source_rows.bench import USERS, Bench, Wanted, right, stopped
+from tests.faults.source_rows.bench import Bench, Wanted, right, stopped
+from tests.faults.source_rows.databases import USERS
 
 GIANT = 64 * 2**20
 
@@ -50,7 +51,7 @@ def deleted_in_the_source(bench: Bench, dice: random.Random) -> list[str]:
     user = dice.randrange(1, USERS)
     both = {f"profile:{user}", f"credential:{user}"}
     bench.postgres(f"DELETE FROM client WHERE id = {user}")
-    process = bench.start(halted="in core.b")
+    process = bench.start_halted("in core.b")
     bench.reached(process)
     process.kill()
     bench.ended(process)

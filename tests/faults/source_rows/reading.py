@@ -23,7 +23,7 @@ from tests.faults.source_rows.bench import SOURCES, Bench, Wanted, right, stoppe
 def moved_between_two_tables(bench: Bench, dice: random.Random) -> list[str]:
     source = dice.choice(SOURCES)
     with bench.moving(source) as moves:
-        process = bench.start(halted=f"in {source}.a")
+        process = bench.start_halted(f"in {source}.a")
         bench.reached(process)
         seen = len(moves)
         until = time.monotonic() + 20
@@ -49,7 +49,7 @@ def rewritten_after_the_snapshot(bench: Bench, dice: random.Random) -> list[str]
         )
     )
     first = counter(bench)
-    process = bench.start(halted="open", PREFETCH_EXTRACT_ATTEMPTS="2")
+    process = bench.start_halted("open", PREFETCH_EXTRACT_ATTEMPTS="2")
     bench.reached(process)
     for statement in change.split("; "):
         bench.postgres(statement)
@@ -70,7 +70,7 @@ def truncated_after_the_snapshot(bench: Bench, dice: random.Random) -> list[str]
         arguments, attempts, wanted = ("backfill", "--user", "7"), "1", Wanted(3, ("rewritten",))
     else:
         arguments, attempts, wanted = ("run",), "2", Wanted(5, ("core.b has 0 rows",))
-    process = bench.start(*arguments, halted="open", PREFETCH_EXTRACT_ATTEMPTS=attempts)
+    process = bench.start_halted("open", *arguments, PREFETCH_EXTRACT_ATTEMPTS=attempts)
     bench.reached(process)
     bench.postgres("TRUNCATE b")
     bench.go()
@@ -107,8 +107,8 @@ def conflict_on_a_standby(bench: Bench, dice: random.Random) -> list[str]:
     with _standby(bench) as (admin, standby):
         for attempts, clashes, code in ((3, 1, 0), (2, 2, 3)):
             before, first = bench.documents(), counter(bench)
-            process = bench.start(
-                halted="in core.a", most=clashes, ROWS_CORE_URL=standby.url,
+            process = bench.start_halted(
+                "in core.a", most=clashes, ROWS_CORE_URL=standby.url,
                 PREFETCH_EXTRACT_ATTEMPTS=str(attempts),
             )  # fmt: skip
             for number in range(1, clashes + 1):
@@ -309,8 +309,8 @@ def snapshot_too_old(bench: Bench, dice: random.Random) -> list[str]:
         url = server.url.replace("/?", f"/{bench.name}?", 1)
         for attempts, halts, code in ((2, 1, 0), (1, 1, 3)):
             before = bench.documents()
-            process = bench.start(
-                halted="in cards.a", most=halts, ROWS_CARDS_URL=url,
+            process = bench.start_halted(
+                "in cards.a", most=halts, ROWS_CARDS_URL=url,
                 PREFETCH_EXTRACT_ATTEMPTS=str(attempts),
             )  # fmt: skip
             bench.reached(process)
