@@ -1,8 +1,9 @@
-"""What tests need from the system; those that lack it are skipped, but not in CI."""
+"""What tests need beside the project; those that lack it are skipped, but not in CI."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,14 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed: devstack/debian.sh")
     return found
+
+
+def real_data() -> Path:
+    """The folder of the two real data sets, which are not in the project."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data sets are not in ../shared/data")
+    return folder
 
 
 def started(server: Server) -> Server:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from loader import load_mongo, load_sql
 
 from devstack import RedisServer, Stack
-from tests.programs import url_of_mariadb
+from tests.programs import real_data, url_of_mariadb
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = {
@@ -25,6 +25,7 @@ LINES = {
 
 def make_bank(stack: Stack, name: str, database: str) -> dict[str, str]:
     """Loads a data set into databases of their own; gives the variables of its pipeline file."""
+    real_data()
     core, second, mongo = LINES[name]
     postgres = sa.engine.make_url(stack.urls["postgres"]).set(drivername="postgresql+psycopg")
     mariadb = sa.engine.make_url(url_of_mariadb(stack))

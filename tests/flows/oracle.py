@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import redis
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+from tests.programs import real_data
 
 
 def oracle(name: str) -> dict[str, Any]:
     """A data set's expected results."""
-    found: dict[str, Any] = json.loads((DATA / name / "oracle.json").read_text(encoding="utf-8"))
+    text = (real_data() / name / "oracle.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
     return found
 
 

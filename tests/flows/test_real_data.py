@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
-from oracle import DATA, bare, documents, oracle, without_order
+from oracle import bare, documents, oracle, without_order
 
 from devstack import RedisServer
+from tests.programs import real_data
 
 Run = Callable[..., dict[str, Any]]
 
@@ -62,7 +63,9 @@ def test_berka(clients: dict[str, dict[str, Any]]) -> None:
 
 
 def test_berka_every_client(clients: dict[str, dict[str, Any]]) -> None:
-    with (DATA / "berka" / "oracle_profiles.csv").open(encoding="utf-8", newline="") as lines:
+    with (real_data() / "berka" / "oracle_profiles.csv").open(
+        encoding="utf-8", newline=""
+    ) as lines:
         expected = list(csv.DictReader(lines))
     assert len(expected) == len(clients)
     for line in expected:

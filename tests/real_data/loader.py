@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import pymongo
 import sqlalchemy as sa
 from bson import json_util
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+from tests.programs import real_data
 
 TABLES: dict[str, dict[str, dict[str, str]]] = {
     "berka": {
@@ -43,7 +42,7 @@ def load_sql(name: str, line: str, engine: sa.Engine) -> None:
     """Makes and fills the tables of one SQL product line (``postgres`` or ``mysql``)."""
     quote = engine.dialect.identifier_preparer.quote_identifier
     with engine.begin() as connection:
-        for file in sorted((DATA / name / "split" / line).glob("*.csv")):
+        for file in sorted((real_data() / name / "split" / line).glob("*.csv")):
             columns = TABLES[name][file.stem]
             body = ", ".join(f"{quote(column)} {kind}" for column, kind in columns.items())
             connection.exec_driver_sql(f"CREATE TABLE {quote(file.stem)} ({body})")
@@ -57,7 +56,7 @@ def load_sql(name: str, line: str, engine: sa.Engine) -> None:
 
 def load_mongo(name: str, database: pymongo.database.Database[dict[str, Any]]) -> None:
     """Fills the collections of the MongoDB product line."""
-    for file in sorted((DATA / name / "split" / "mongo").glob("*.jsonl")):
+    for file in sorted((real_data() / name / "split" / "mongo").glob("*.jsonl")):
         with file.open(encoding="utf-8") as lines:
             documents = [json_util.loads(line) for line in lines]
         database[file.stem].insert_many(documents)
