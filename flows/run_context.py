@@ -23,7 +23,7 @@ from store.facts import Server, TargetFacts
 from store.keys import Keys
 from store.marks import pseudonym_key
 from store.suppression import read_suppressed
-from store.writer import Limits
+from store.writer import LANES, Limits
 from transforms.columns import USER_ID
 from transforms.normalise import Hook
 from transforms.scope import EVERYONE, Scope, Suppressed
@@ -148,9 +148,14 @@ def timeouts_of(settings: Settings) -> Timeouts:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """How much is written at once, and how long is waited for other writers."""
+    """How much is written at once, and how long is waited for other writers.
+
+    All groups of buckets that are loaded side by side share ``LANES`` connections, as a reader
+    waits for every batch that lies in Redis before him.
+    """
     return Limits(
         batch_documents=settings.batch_documents,
+        lanes=max(1, LANES // settings.load_threads),
         fence_wait_s=settings.fence_wait_s,
         fence_alive_s=settings.fence_alive_s,
         replicas=settings.wait_replicas,

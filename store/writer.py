@@ -24,6 +24,9 @@ from store.outcome import Loaded, Removed
 from store.plan import Planner, Sealer, batches
 from store.wire import Primary
 
+LANES = 3
+"""Writing connections: one under way, one executed, one read."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,7 +34,7 @@ class Limits:
 
     batch_documents: int = 16
     batch_bytes: int = 256 * 1024
-    lanes: int = 3
+    lanes: int = LANES
     tries: int = 5
     fence_wait_s: float = WAIT_S
     fence_alive_s: float = ALIVE_S

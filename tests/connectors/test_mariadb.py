@@ -81,7 +81,8 @@ class Bank(BaseBank):
             "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> connection_id()"
         )
         for (identity,) in self.run(sql, [self.name]):
-            self.run(f"KILL {identity}")
+            with suppress(pymysql.err.OperationalError):  # it ended meanwhile
+                self.run(f"KILL {identity}")
 
     def user_without_grant(self, table: str, password: str) -> str:
         user = f"u_{self.name}"
