@@ -1,4 +1,4 @@
-"""Prefect flows and the command line: order, retries, concurrency, reports.
+"""Prefect flows: order, retries, concurrency, reports; the command line is in ``commands``.
 
 ``nightly`` reads top to bottom. The steps beside it are plain functions that join the rooms:
 ``extraction``, ``linking``, ``guards``, ``loading``, ``checking``.

@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import click
 
-from flows import (
-    automation_commands,
-    forget_commands,
-    index_commands,
-    look_commands,
-    quarantine_commands,
-    run_commands,
-    verify_commands,
-)
+from flows.commands import automations, forget, index, look, quarantine, run, verify
 from flows.own_process import leave_nothing
 
 
@@ -29,20 +21,20 @@ def main() -> None:
 
 
 for command in (
-    look_commands.check,
-    run_commands.plan,
-    run_commands.run,
-    run_commands.backfill,
-    run_commands.incremental,
-    verify_commands.verify,
-    quarantine_commands.quarantine,
-    forget_commands.forget,
-    forget_commands.audit,
-    look_commands.status,
-    look_commands.show,
-    index_commands.index,
-    index_commands.search,
-    automation_commands.automations,
+    look.check,
+    run.plan,
+    run.run,
+    run.backfill,
+    run.incremental,
+    verify.verify,
+    quarantine.quarantine,
+    forget.forget,
+    forget.audit,
+    look.status,
+    look.show,
+    index.index,
+    index.search,
+    automations.automations,
 ):
     main.add_command(command)
 

@@ -11,8 +11,8 @@ import orjson
 
 from core.document import Stale
 from core.records import BucketDocuments, LoadCounts
+from flows.commands.masking import masked
 from flows.loading import documents_of
-from flows.masking import masked
 from flows.run_context import RunContext
 from store.client import client_of
 from store.lookup import stored

@@ -25,7 +25,7 @@ from typing import IO, Self
 ROOT = Path(__file__).resolve().parents[1]
 WARM = (
     *(f"flows.{name}" for name in ("command_line", "nightly", "backfill", "incremental", "verify")),
-    *(f"flows.{name}" for name in ("tasks", "replaying", "forgetting", "index_commands")),
+    *(f"flows.{name}" for name in ("tasks", "replaying", "forgetting", "commands.index")),
     *("connectors.registry", "prefect.flow_engine", "prefect.task_engine", "prefect.events.worker"),
 )
 START_S = 60.0

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from connectors.relations import unknown_table
 from core.records import Query
-from flows.tables import print_report
+from flows.commands.tables import print_report
 
 
 def test_changed_fields_are_shown_as_json() -> None:

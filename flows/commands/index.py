@@ -15,8 +15,8 @@ from core.errors import ConfigError
 from core.plan import Plan
 from core.settings import load_settings
 from flows import opening
-from flows.command_options import CONFIG, JSON, exits
-from flows.masking import masked
+from flows.commands.masking import masked
+from flows.commands.options import CONFIG, JSON, exits
 from store import index as search_index
 from store.client import Client, Timeouts, client_of
 from store.index_schema import IndexSchema

@@ -13,7 +13,7 @@ import click
 from core.acceptance import Acceptance
 from core.errors import ConfigError
 from core.selection import Selection
-from flows.command_options import (
+from flows.commands.options import (
     CONFIG,
     JSON,
     acceptance_options,
@@ -23,9 +23,9 @@ from flows.command_options import (
     selection_options,
     tell,
 )
+from flows.commands.terminal import watched
 from flows.report import Report
 from flows.request import Kind, Request
-from flows.terminal import watched
 
 
 @click.command()

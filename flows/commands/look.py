@@ -13,11 +13,11 @@ from core.pseudonym import pseudonym
 from core.settings import load_settings
 from flows import opening
 from flows.auditing import record, this_user
-from flows.command_options import BY, CONFIG, JSON, exits, tell
-from flows.masking import masked
+from flows.commands.masking import masked
+from flows.commands.options import BY, CONFIG, JSON, exits, tell
+from flows.commands.tables import print_standing
 from flows.run_context import hash_key
 from flows.standing import standing
-from flows.tables import print_standing
 from store.client import client_of
 from store.keys import Keys
 from store.marks import read_watermarks

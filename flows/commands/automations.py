@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from core.errors import ConfigError
-from flows.command_options import exits
-from flows.run_commands import refuse_silent_server
+from flows.commands.options import exits
+from flows.commands.run import refuse_silent_server
 
 
 @click.group()

@@ -15,11 +15,11 @@ from core.selection import Selection
 from core.settings import Settings, load_settings
 from flows import opening
 from flows.auditing import record, this_user
-from flows.command_options import BY, CONFIG, JSON, acceptance_options, exits
+from flows.commands.options import BY, CONFIG, JSON, acceptance_options, exits
+from flows.commands.run import in_this_process
+from flows.commands.tables import print_table
 from flows.quarantine_files import file_of, folder_of, hashed
-from flows.run_commands import in_this_process
 from flows.run_context import hash_key
-from flows.tables import print_table
 from stage.quarantine_file import QuarantineFile, QuarantineFolder
 from store.keys import Keys
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from flows.command_options import CONFIG, JSON, exits
-from flows.run_commands import in_this_process
+from flows.commands.options import CONFIG, JSON, exits
+from flows.commands.run import in_this_process
 
 
 @click.command()

@@ -65,7 +65,7 @@ def tell(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
         return
-    from flows.tables import print_report
+    from flows.commands.tables import print_report
 
     print_report(report)
 

@@ -12,7 +12,7 @@ from core.pseudonym import pseudonym
 from core.settings import load_settings
 from flows import opening
 from flows.auditing import as_text, record, this_user
-from flows.command_options import BY, CONFIG, JSON, exits
+from flows.commands.options import BY, CONFIG, JSON, exits
 from flows.forgetting import forget as forget_user
 from flows.forgetting import lift_him, user_of
 from flows.run_context import hash_key, timeouts_of

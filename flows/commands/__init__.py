@@ -1,0 +1,1 @@
+"""The ``prefetch`` commands, and how they speak to people: options, bars, tables, masks."""
