@@ -12,6 +12,7 @@ Each trial takes its own seed (``seed + number``), so that one can be repeated a
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 import time
@@ -203,12 +204,19 @@ class Ground:
                     number = next(numbers, None)
                 if number is None or (self.until and time.monotonic() > self.until):
                     return
+                if number and number % max(1, trials // 10) == 0:
+                    sys.stderr.write(f"  {number} of {trials} begun\n")
                 yield number
 
         outcome = Outcome()
         with ThreadPoolExecutor(self.workers) as pool:
-            for part in [pool.submit(work, shared()) for _ in range(min(self.workers, trials))]:
-                outcome += part.result()
+            parts = [pool.submit(work, shared()) for _ in range(min(self.workers, trials))]
+            try:
+                for part in parts:
+                    outcome += part.result()
+            except BaseException:
+                self.until = time.monotonic()  # the others begin no more trials
+                raise
         return outcome
 
     def add_reader(self, figures: Figures) -> None:
