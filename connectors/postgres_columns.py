@@ -32,6 +32,8 @@ KINDS: Mapping[str, Kind] = {
 }
 """All other types arrive as the text that PostgreSQL prints."""
 
+ZONED = {"timestamp": False, "timestamptz": True}
+
 ARROW = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 
 TYPES_SQL = """
@@ -78,7 +80,7 @@ class PgType:
             return ColumnType("json")
         kind = KINDS.get(self.name, "string")
         precision, scale = _digits(self.modifier) if kind == "decimal" else (None, None)
-        return ColumnType(kind, precision, scale, zoned=self.name == "timestamptz")
+        return ColumnType(kind, precision, scale, zoned=ZONED.get(self.name))
 
 
 @dataclass(frozen=True)

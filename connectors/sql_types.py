@@ -106,7 +106,7 @@ def _read_as(column: Any, *, is_mysql: bool) -> SqlColumn:
     if isinstance(column, sa.Numeric):
         return SqlColumn(ColumnType("decimal", column.precision, column.scale), _TEXT)
     if isinstance(column, sa.DateTime):
-        zoned = column.__visit_name__ == "TIMESTAMP" and is_mysql
+        zoned = column.__visit_name__ == "TIMESTAMP" if is_mysql else None
         return SqlColumn(ColumnType("timestamp", zoned=zoned), _TEXT, _in_utc if zoned else None)
     for known, kind in _KINDS:
         if isinstance(column, known):

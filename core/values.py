@@ -34,14 +34,15 @@ NUMBER_DIGITS = 15
 class ColumnType:
     """The type of a column, declared in the pipeline file or told by the source.
 
-    ``zoned`` matters for timestamps only: True where the source knows the instant.
+    ``zoned`` matters for timestamps only: True where the source knows the instant, False where none
+    of its values has a zone, None where each value tells.
     ``item`` is the kind of an array's elements.
     """
 
     kind: Kind
     precision: int | None = None
     scale: int | None = None
-    zoned: bool = False
+    zoned: bool | None = None
     item: Kind | None = None
 
     def __str__(self) -> str:

@@ -45,6 +45,7 @@ def resolved(plan: Plan, described: Mapping[str, Mapping[str, ColumnType]]) -> P
     schemas = {name: schema_of(whole, name) for name in datasets}
     problems = []
     for entry in datasets.values():
+        problems += [f"datasets → {entry.name}: {p}" for p in _zoneless(entry, described)]
         problems += [f"datasets → {entry.name}: {p}" for p in _dataset(whole, entry, schemas)]
     for name, link in plan.pipeline.links.items():
         if link.where is not None:
@@ -106,6 +107,17 @@ def _dataset(plan: Plan, entry: DatasetPlan, schemas: Mapping[str, Schema]) -> I
     for order in [*entry.dataset.order_by, *entry.dataset.primary_key]:
         if order.split()[0] not in schema:
             yield f"there is no column {order.split()[0]!r}"
+
+
+def _zoneless(
+    entry: DatasetPlan, described: Mapping[str, Mapping[str, ColumnType]]
+) -> Iterator[str]:
+    """Columns of which no value could be used, as it has no zone."""
+    for name, column in entry.columns.items():
+        is_naive = described[entry.name][name].zoned is False
+        if is_naive and entry.types[name].kind == "timestamp":
+            if column.timezone is None and entry.dataset.timezone is None:
+                yield f"{name} is a time without a zone; say the `timezone` of its clock"
 
 
 def _condition(place: str, where: Where, schema: Schema) -> Iterator[str]:

@@ -138,10 +138,11 @@ class TestMariaDB(SqlSuite, SqlFilterSuite, ServerSuite):
 
     def test_a_timestamp_is_in_utc_and_says_so(self, bank: Bank) -> None:
         bank.run("SET time_zone = '+02:00'")
-        bank.run("CREATE TABLE v (v timestamp NULL)")
-        bank.run("INSERT INTO v VALUES ('2024-01-31 12:00:00')")
+        bank.run("CREATE TABLE v (v timestamp NULL, d datetime)")
+        bank.run("INSERT INTO v (v) VALUES ('2024-01-31 12:00:00')")
         with bank.opened() as opened:
-            assert opened.describe(query("v", v="v"))["v"].zoned
+            told = opened.describe(query("v", v="v", d="d"))
+            assert (told["v"].zoned, told["d"].zoned) == (True, False)
             assert rows_of(opened, query("v", v="v"))[0]["v"] == "2024-01-31 10:00:00+00:00"
 
     def test_bytes_declared_text_are_decoded_or_bad(self, bank: Bank) -> None:

@@ -160,15 +160,15 @@ class TestPostgres(SqlSuite, SqlFilterSuite, ServerSuite):
         bank.run("CREATE DOMAIN money2 AS numeric(12,2)")
         bank.run("CREATE TYPE mood AS ENUM ('ok', 'not,\"ok')")
         bank.run("CREATE TYPE pair AS (a int, b text)")
-        bank.run("CREATE TABLE v (d money2, e mood, p pair, n numeric, z timestamptz)")
+        bank.run("CREATE TABLE v (d money2, e mood, p pair, n numeric, z timestamptz, l timestamp)")
         bank.run("""INSERT INTO v VALUES (5, 'not,"ok', ROW(1, 'x'), 1.5, now())""")
-        wanted = query("v", d="d", e="e", p="p", n="n", z="z")
+        wanted = query("v", d="d", e="e", p="p", n="n", z="z", l="l")
         with bank.opened() as opened:
             types = opened.describe(wanted)
             (row,) = rows_of(opened, wanted)
         assert (types["d"].kind, types["d"].precision, types["d"].scale) == ("decimal", 12, 2)
         assert (types["n"].precision, types["n"].scale) == (None, None)
-        assert types["z"].zoned
+        assert (types["z"].zoned, types["l"].zoned) == (True, False)
         assert (row["d"], row["e"], row["p"]) == ("5.00", 'not,"ok', '{"a":1,"b":"x"}')
 
     def test_sql_arrays_unnest_with_their_type(self, bank: Bank) -> None:
