@@ -22,7 +22,7 @@ faults-quick: install
 	@devstack/debian.sh
 	$(BIN)/python -m pytest $(TESTING) tests/faults
 
-# The same with many trials, for about an hour: prints the table, and writes
+# The same with many trials, for two hours and more: prints the table, and writes
 # benchmarks/results/faults.json. TESTS=a,b for some of them; SEED=… for other trials.
 faults: install
 	@devstack/debian.sh

@@ -21,7 +21,7 @@ from tests.faults.small_run import SmallScene
 
 NAME = "cuts_and_flips"
 TITLE = "connections cut, bytes flipped, at any byte"
-TRIALS = 2_400
+TRIALS = 2_000
 USERS, BUCKETS = 40, 2
 MOVE = {"changed": 0.5, "joining": 0.05, "leaving": 0.05}
 HANGS_S = 60.0

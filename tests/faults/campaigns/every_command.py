@@ -12,7 +12,7 @@ from tests.faults.scene import Scene
 
 NAME = "every_command"
 TITLE = "loader killed with -9 at each Redis command"
-TRIALS = 320
+TRIALS = 160
 USERS, BUCKETS = 16, 2
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, modulo 1, leave no large gaps."""
