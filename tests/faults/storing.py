@@ -160,6 +160,7 @@ class _Writer:
             redis_url=SimpleNamespace(get_secret_value=lambda: self.order.url),
             redis_timeout_s=self.order.answer_s,
             batch_documents=8,
+            load_threads=1,
             fence_wait_s=30.0,
             fence_alive_s=self.order.alive_s,
             wait_replicas=0,
