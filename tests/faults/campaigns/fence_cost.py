@@ -67,7 +67,7 @@ def run(trials: int, seed: int, ground: Ground, users: int = USERS) -> Outcome:
             with_fence, without = both[MEASURED], both[UNFENCED]
             outcome.trials += 1
             # Taking and giving back a bucket watches its fence in either.
-            outcome.bitten += with_fence.watches > 2 * without.watches > 0
+            outcome.bitten += with_fence.watches > 1.5 * without.watches > 0
             pairs.append((with_fence, without))
     _tell(outcome, pairs, users)
     return outcome
