@@ -150,8 +150,8 @@ def timeouts_of(settings: Settings) -> Timeouts:
 def limits_of(settings: Settings) -> Limits:
     """How much is written at once, and how long is waited for other writers.
 
-    All groups of buckets that are loaded side by side share ``LANES`` connections, as a reader
-    waits for every batch that lies in Redis before him.
+    A reader waits for every batch that lies in Redis before him. So the groups of buckets that are
+    loaded side by side share ``LANES`` writing connections; each has at least one.
     """
     return Limits(
         batch_documents=settings.batch_documents,

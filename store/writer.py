@@ -25,7 +25,7 @@ from store.plan import Planner, Sealer, batches
 from store.wire import Primary
 
 LANES = 3
-"""Writing connections: one under way, one executed, one read."""
+"""Writing connections of a writer by itself: one batch is sent, one carried out, one answered."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from pymongo import MongoClient
 
+from benchmarks import measured_by
 from benchmarks.read.ground import Ground, ground
 from benchmarks.read.play import LOADS, Plan, Play, wrong_answers
 from benchmarks.read.results import p99_of, tables
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     plan = Plan(rate=options.rate, seconds=options.seconds, loads=LOADS[: options.loads])
     results = bench(options.users, plan)
-    results["command"] = " ".join(["python -m benchmarks.read", *(arguments or sys.argv[1:])])
+    results["command"] = measured_by("benchmarks.read", arguments or sys.argv[1:])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(tables(results))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import measured_by
 from benchmarks.read.server_side import cores_busy, machine
 from benchmarks.speed.environments import REQUIREMENTS
 from benchmarks.speed.ground import ground
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     results = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python -m benchmarks.speed", *(arguments or sys.argv[1:])]),
+        "command": measured_by("benchmarks.speed", arguments or sys.argv[1:]),
         "seconds": round(time.monotonic() - _STARTED),
         "machine": machine(),
         "before": before,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -46,11 +46,7 @@ def index() -> None:
 @exits
 def create(config: Path, accept_failures: int, as_json: bool) -> None:
     """Makes the index where there is none."""
-    with _at(config) as (plan, client), _bar(as_json) as tell:
-        made = search_index.create(
-            client, *_of(plan), accept_failures=accept_failures, listener=tell
-        )
-    _tell(made, as_json)
+    _make(search_index.create, config, accept_failures, as_json)
 
 
 @index.command()
@@ -60,11 +56,7 @@ def create(config: Path, accept_failures: int, as_json: bool) -> None:
 @exits
 def rebuild(config: Path, accept_failures: int, as_json: bool) -> None:
     """Makes the index anew beside the old one, and switches when it is complete."""
-    with _at(config) as (plan, client), _bar(as_json) as tell:
-        made = search_index.rebuild(
-            client, *_of(plan), accept_failures=accept_failures, listener=tell
-        )
-    _tell(made, as_json)
+    _make(search_index.rebuild, config, accept_failures, as_json)
 
 
 @index.command()
@@ -106,6 +98,14 @@ def search(config: Path, query: str, limit: int, as_json: bool) -> None:
         click.echo(json.dumps(document, ensure_ascii=False))
     more = f", the first {len(shown)} shown" if len(shown) < hits.total else ""
     click.echo(f"{hits.total:,} found{more}", err=True)
+
+
+def _make(
+    how: Callable[..., IndexState], config: Path, accept_failures: int, as_json: bool
+) -> None:
+    with _at(config) as (plan, client), _bar(as_json) as tell:
+        made = how(client, *_of(plan), accept_failures=accept_failures, listener=tell)
+    _tell(made, as_json)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import measured_by
 from benchmarks.speed.__main__ import numbers, parser, parts, summary
 from benchmarks.speed.environments import REQUIREMENTS
 from benchmarks.speed.ground import ground
@@ -234,3 +235,9 @@ def test_a_small_run_has_all_figures(size: dict[str, Any]) -> None:
     assert full["prefect"]["task_runs"] > 5
     assert headline([size]).keys() == RATIOS
     assert table([size]).count("step ") == len(full["steps"]) + 1
+
+
+def test_the_command_is_told_without_the_place_of_its_file() -> None:
+    told = measured_by("benchmarks.speed", ["--users", "5", "--out", "/here/it.json", "--only=ours"])
+    assert told == "python -m benchmarks.speed --users 5 --only=ours"
+    assert measured_by("benchmarks.read", ["--out=it.json"]) == "python -m benchmarks.read"

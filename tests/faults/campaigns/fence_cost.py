@@ -66,7 +66,8 @@ def run(trials: int, seed: int, ground: Ground, users: int = USERS) -> Outcome:
                 both[program] = _timed(scene, program, outcome)
             with_fence, without = both[MEASURED], both[UNFENCED]
             outcome.trials += 1
-            # Taking and giving back a bucket watches its fence in either.
+            # Either watches a bucket's fence to take it and to give it back; with a fence the lane
+            # does, too, and again behind each batch.
             outcome.bitten += with_fence.watches > 1.5 * without.watches > 0
             pairs.append((with_fence, without))
     _tell(outcome, pairs, users)
