@@ -238,6 +238,8 @@ def test_a_small_run_has_all_figures(size: dict[str, Any]) -> None:
 
 
 def test_the_command_is_told_without_the_place_of_its_file() -> None:
-    told = measured_by("benchmarks.speed", ["--users", "5", "--out", "/here/it.json", "--only=ours"])
+    told = measured_by(
+        "benchmarks.speed", ["--users", "5", "--out", "/here/it.json", "--only=ours"]
+    )
     assert told == "python -m benchmarks.speed --users 5 --only=ours"
     assert measured_by("benchmarks.read", ["--out=it.json"]) == "python -m benchmarks.read"
