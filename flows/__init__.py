@@ -5,10 +5,16 @@
 """
 
 import gc
+import signal
 
 # Before Polars: where numpy is not there yet, Polars keeps a stand-in for it, and two threads that
 # use that for the first time at once get a TypeError (seen with Polars 2.1.0).
 import numpy  # noqa: F401
+import polars  # noqa: F401
+
+# Polars' handler restarts what Ctrl-C interrupts: with it, a run that waits for its threads would
+# hear of it when they are done (seen with Polars 2.1.0).
+signal.siginterrupt(signal.SIGINT, True)
 
 # What a run makes lives long, and rows make no cycles: with a look for garbage after every 700 new
 # objects, a run of 200,000 users took a sixth longer (docs/decisions/0009).

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import flows  # noqa: F401  (with it, Ctrl-C is heard while trials are waited for)
 from tests.faults import campaigns
 from tests.faults.campaign import Ground, ground
 from tests.faults.reader import Figures

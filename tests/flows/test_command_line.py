@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,19 @@ from tests.forked import Forks
 PREFETCH = str(Path(sys.executable).with_name("prefetch"))
 SAMPLE = ROOT / "examples/sample_analytics/pipeline.yaml"
 USER = "5ca4bbcea2dd94ee58162a68"
+WAITING = """
+import os, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import flows
+threading.Timer(20, os._exit, [0]).start()
+lock = threading.Lock()
+lock.acquire()
+print("waiting", flush=True)
+try:
+    lock.acquire()
+except KeyboardInterrupt:
+    os._exit(1)
+"""
 CANARY = "c4nary-of-a-password"
 DEADLINE_S = 120
 KEYS = {
@@ -353,3 +367,14 @@ def test_run_for_people(failures: object, bank: Bank, config: str, prefect_url: 
     assert "INFO" not in shown
     assert out.startswith("sample_analytics: success in ")
     assert "users 500  created 1  updated 0  unchanged 499" in out
+
+
+def test_ctrl_c_is_heard_while_threads_are_waited_for() -> None:
+    command = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"waiting\n"
+        child.send_signal(signal.SIGINT)
+        assert child.wait(DEADLINE_S) == 1
