@@ -29,6 +29,17 @@ class Delivered(NamedTuple):
     canonical: bool = False
 
 
+def joined(parts: Sequence[Delivered]) -> Delivered:
+    """The column that comes in parts."""
+    bad = None
+    if any(part.bad is not None for part in parts):
+        bad = pa.concat_arrays(
+            [false(len(part.values)) if part.bad is None else part.bad for part in parts]
+        )
+    values = pa.concat_arrays([part.values for part in parts])
+    return Delivered(values, bad, all(part.canonical for part in parts))
+
+
 def frame(
     columns: Mapping[str, Delivered],
     flags: Mapping[str, pa.Array],

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-Message = bytes | bytearray | memoryview
+from connectors.chunks import Message
 
 _PARSE = arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
-
-
-def chunks(messages: Iterable[Message], chunk_bytes: int) -> Iterator[list[Message]]:
-    """The messages, each of which is a whole row, in lists of about ``chunk_bytes``."""
-    rows: list[Message] = []
-    size = 0
-    for message in messages:
-        rows.append(message)
-        size += len(message)
-        if size >= chunk_bytes:
-            yield rows
-            rows, size = [], 0
-    if rows:
-        yield rows
 
 
 def parse(rows: list[Message], types: Sequence[pa.DataType]) -> list[pa.Array]:

@@ -17,17 +17,12 @@ with the same field twice means.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
-import pyarrow as pa
-from bson import CodecOptions, decode_all
-from bson.binary import UuidRepresentation
-from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
@@ -36,16 +31,15 @@ from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from connectors.arrow import Delivered, frame
-from connectors.bson_columns import column
+from connectors.bson_frame import CODEC, PIECE_BYTES, Document, frame_of, part_of, slices
+from connectors.chunks import chunks
 from connectors.mongodb_errors import translated
 from connectors.mongodb_filters import Find, find
-from connectors.nested import CROSSED, at, unnest
 from connectors.replicas import bound_lag
 from connectors.tls import check_mongodb
 from core.errors import ConfigError, SourceDrift, SourceError, SourceUnavailable
 from core.pipeline import Source
-from core.records import ABSENT, EMPTY, Consistency, Query
+from core.records import Consistency, Query
 from core.values import ColumnType
 
 SNAPSHOT_WIRE_VERSION = 13
@@ -53,16 +47,6 @@ SNAPSHOT_WIRE_VERSION = 13
 
 ANSWER_S = 30
 """What the network may take beside the server's own time limit."""
-
-CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
-    tz_aware=False,
-    uuid_representation=UuidRepresentation.STANDARD,
-    # What is no UTF-8, or no instant that Python knows, must not fail its whole batch.
-    unicode_decode_error_handler="surrogateescape",
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-)
-
-Document = dict[str, Any]
 
 
 class MongoConnector:
@@ -127,10 +111,11 @@ class MongoConnector:
                 max_time_ms=self._limit_ms,
             )
             with cursor:
-                for documents in slices(cast("Iterable[bytes]", cursor), chunk_bytes):
-                    made, count = _chunk(query, types, documents)
-                    seen += count
-                    yield made
+                pieces = slices(cast("Iterable[bytes]", cursor), min(chunk_bytes, PIECE_BYTES))
+                for chunk in chunks(pieces, chunk_bytes):
+                    parts = [part_of(query, types, piece) for piece in chunk]
+                    seen += sum(part.documents for part in parts)
+                    yield frame_of(parts)
             if there is not None and seen != there:
                 text = f"the snapshot has {there} documents, {seen} arrived"
                 raise SourceUnavailable(self._name, text, query.dataset)
@@ -217,70 +202,3 @@ def projection(query: Query) -> dict[str, int]:
         # An empty projection would mean every field.
         fields["_id"] = 0 if fields else 1
     return fields
-
-
-def slices(batches: Iterable[bytes], chunk_bytes: int) -> Iterator[bytes]:
-    """Batches of BSON cut at the ends of documents into pieces of about ``chunk_bytes``."""
-    held = b""
-    for batch in batches:
-        held += batch
-        if len(held) < chunk_bytes:
-            continue
-        start = end = 0
-        while end < len(held):
-            end += int.from_bytes(held[end : end + 4], "little")
-            if end - start >= chunk_bytes:
-                yield held[start:end]
-                start = end
-        held = held[start:]
-    if held:
-        yield held
-
-
-def _chunk(query: Query, types: Mapping[str, ColumnType], batch: bytes) -> tuple[pd.DataFrame, int]:
-    """The frame of some BSON documents and their number; the garbage collector is at rest.
-
-    Documents hold no cycles, and looking for some costs more than decoding them.
-    """
-    at_work = gc.isenabled()
-    gc.disable()
-    try:
-        documents = decode_all(batch, CODEC)
-        return _frame(query, types, documents), len(documents)
-    finally:
-        if at_work:
-            gc.enable()
-
-
-def _frame(
-    query: Query, types: Mapping[str, ColumnType], documents: Sequence[Document]
-) -> pd.DataFrame:
-    elements = unnest(at(documents, query.unnest.split("."))) if query.unnest else None
-    outer = pa.array(elements.rows, pa.int64()) if elements else None
-    columns: dict[str, Delivered] = {}
-    flags = {EMPTY: pa.array(elements.empty, pa.bool_())} if elements else {}
-    for wanted in query.columns:
-        steps = _below(wanted.path, query.unnest)
-        if elements and steps is not None:
-            found: Sequence[Any] = at(elements.elements, steps)
-            if True in elements.bad:
-                found = [CROSSED if bad else v for v, bad in zip(found, elements.bad, strict=True)]
-            delivered, absent = column(found, types[wanted.name].kind)
-        else:
-            found = at(documents, wanted.path.split("."))
-            delivered, absent = column(found, types[wanted.name].kind)
-            if outer is not None:
-                bad = None if delivered.bad is None else delivered.bad.take(outer)
-                taken = delivered.values.take(outer)
-                delivered, absent = delivered._replace(values=taken, bad=bad), absent.take(outer)
-        columns[wanted.name] = delivered
-        flags[ABSENT + wanted.name] = absent
-    return frame(columns, flags)
-
-
-def _below(path: str, unnest: str | None) -> tuple[str, ...] | None:
-    """The steps from the element to the path, if it leads into the unnested array."""
-    if unnest is None or not (path == unnest or path.startswith(unnest + ".")):
-        return None
-    rest = path[len(unnest) + 1 :]
-    return tuple(rest.split(".")) if rest else ()

@@ -25,7 +25,8 @@ import pyarrow as pa
 from sqlalchemy.engine import URL
 
 from connectors.arrow import Delivered, frame, from_hex, text
-from connectors.copy_csv import Message, chunks, parse
+from connectors.chunks import Message, chunks
+from connectors.copy_csv import parse
 from connectors.filter_values import shape
 from connectors.postgres_columns import TYPES_SQL, PgType, resolve
 from connectors.postgres_errors import connect_error, statement_error

@@ -13,6 +13,9 @@ from core.environment import value_of
 from core.errors import ConfigError
 from core.quarantine import KEPT_ROWS
 
+_CORES_FOR_ALL = 4
+"""With fewer, several merges at once only take the cores that Redis and the writer need."""
+
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
@@ -79,11 +82,11 @@ class Settings(BaseSettings):
         "reads whole tables.",
     )
     load_threads: int = Field(
-        default_factory=lambda: min(4, _cores() + 1),
+        default_factory=lambda: 3 if _cores() >= _CORES_FOR_ALL else 1,
         ge=1,
         validation_alias="PREFETCH_LOAD_THREADS",
-        description="How many groups of buckets are loaded side by side; default: one more "
-        "than the cores, at most 4.",
+        description="How many groups of buckets are loaded side by side; default: 3 with four "
+        "cores or more, else 1.",
     )
     unit_users: int = Field(
         8_000,
