@@ -33,11 +33,17 @@ def joined(parts: Sequence[Delivered]) -> Delivered:
     """The column that comes in parts."""
     bad = None
     if any(part.bad is not None for part in parts):
-        bad = pa.concat_arrays(
-            [false(len(part.values)) if part.bad is None else part.bad for part in parts]
-        )
+        bad = joined_flags([part.bad for part in parts], [len(part.values) for part in parts])
     values = pa.concat_arrays([part.values for part in parts])
     return Delivered(values, bad, all(part.canonical for part in parts))
+
+
+def joined_flags(parts: Sequence[pa.Array | None], rows: Sequence[int]) -> pa.Array:
+    """The boolean column that comes in parts of so many rows; None stands for no true one."""
+    if all(part is None for part in parts):
+        return false(sum(rows))
+    whole = [false(n) if part is None else part for part, n in zip(parts, rows, strict=True)]
+    return pa.concat_arrays(whole)
 
 
 def frame(

@@ -15,7 +15,7 @@ from uuid import UUID
 import pyarrow as pa
 from bson import Binary, Decimal128, Int64
 
-from connectors.arrow import Delivered, false
+from connectors.arrow import Delivered
 from connectors.bson_text import TEXT_OF, decimal_text, json_texts
 from connectors.nested import MISSING, Missing
 from core.values import NUMBER_DIGITS, SAFE_INTEGER, Kind
@@ -39,10 +39,10 @@ class Form(NamedTuple):
     each: Callable[[Sequence[Any]], Sequence[Any]]
 
 
-def column(values: Sequence[Any], kind: Kind) -> tuple[Delivered, pa.Array]:
-    """The values as the kind's delivered form, and where they are MISSING."""
+def column(values: Sequence[Any], kind: Kind) -> tuple[Delivered, pa.Array | None]:
+    """The values as the kind's delivered form, and where they are MISSING (None: nowhere)."""
     types = set(map(type, values))
-    absent = false(len(values))
+    absent = None
     if Missing in types:
         absent = pa.array([each is MISSING for each in values], pa.bool_())
         values = [None if each is MISSING else each for each in values]
@@ -59,8 +59,11 @@ def _delivered(values: Sequence[Any], types: set[type], form: Form) -> Delivered
     except UnicodeEncodeError:
         pass  # what was no UTF-8 became surrogates: the values are looked at one by one
     given = form.each(values)
-    bad = [new is None and old is not None for new, old in zip(given, values, strict=True)]
-    return Delivered(pa.array(given, form.arrow), pa.array(bad, pa.bool_()), form is _JSON)
+    bad = None
+    if None in given:
+        lost = [new is None and old is not None for new, old in zip(given, values, strict=True)]
+        bad = pa.array(lost, pa.bool_())
+    return Delivered(pa.array(given, form.arrow), bad, form is _JSON)
 
 
 def _text(value: Any) -> str | None:

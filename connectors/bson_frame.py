@@ -12,7 +12,7 @@ from bson import CodecOptions, decode_all
 from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
 
-from connectors.arrow import Delivered, frame, joined
+from connectors.arrow import Delivered, frame, joined, joined_flags
 from connectors.bson_columns import column
 from connectors.chunks import Message
 from connectors.nested import CROSSED, at, unnest
@@ -52,11 +52,13 @@ def slices(batches: Iterable[bytes], piece_bytes: int) -> Iterator[bytes]:
 
 
 class Part(NamedTuple):
-    """The columns of some documents, and how many these were."""
+    """The columns of some documents, how many these were, and how many rows came of them."""
 
     documents: int
+    rows: int
     columns: dict[str, Delivered]
-    flags: dict[str, pa.Array]
+    flags: dict[str, pa.Array | None]
+    """Boolean columns; None: not one is true."""
 
 
 def part_of(query: Query, types: Mapping[str, ColumnType], piece: Message) -> Part:
@@ -67,8 +69,7 @@ def part_of(query: Query, types: Mapping[str, ColumnType], piece: Message) -> Pa
     at_work = gc.isenabled()
     gc.disable()
     try:
-        documents = decode_all(piece, CODEC)
-        return Part(len(documents), *_columns(query, types, documents))
+        return _part(query, types, decode_all(piece, CODEC))
     finally:
         if at_work:
             gc.enable()
@@ -76,19 +77,19 @@ def part_of(query: Query, types: Mapping[str, ColumnType], piece: Message) -> Pa
 
 def frame_of(parts: Sequence[Part]) -> pd.DataFrame:
     """The frame that ``base`` describes, of parts with the same columns; at least one."""
-    first = parts[0]
+    first, rows = parts[0], [part.rows for part in parts]
     columns = {name: joined([part.columns[name] for part in parts]) for name in first.columns}
-    flags = {name: pa.concat_arrays([part.flags[name] for part in parts]) for name in first.flags}
+    flags = {name: joined_flags([part.flags[name] for part in parts], rows) for name in first.flags}
     return frame(columns, flags)
 
 
-def _columns(
-    query: Query, types: Mapping[str, ColumnType], documents: Sequence[Document]
-) -> tuple[dict[str, Delivered], dict[str, pa.Array]]:
+def _part(query: Query, types: Mapping[str, ColumnType], documents: Sequence[Document]) -> Part:
     elements = unnest(at(documents, query.unnest.split("."))) if query.unnest else None
     outer = pa.array(elements.rows, pa.int64()) if elements else None
     columns: dict[str, Delivered] = {}
-    flags = {EMPTY: pa.array(elements.empty, pa.bool_())} if elements else {}
+    flags: dict[str, pa.Array | None] = {}
+    if elements:
+        flags[EMPTY] = pa.array(elements.empty, pa.bool_())
     for wanted in query.columns:
         steps = _below(wanted.path, query.unnest)
         if elements and steps is not None:
@@ -101,11 +102,12 @@ def _columns(
             delivered, absent = column(found, types[wanted.name].kind)
             if outer is not None:
                 bad = None if delivered.bad is None else delivered.bad.take(outer)
-                taken = delivered.values.take(outer)
-                delivered, absent = delivered._replace(values=taken, bad=bad), absent.take(outer)
+                delivered = delivered._replace(values=delivered.values.take(outer), bad=bad)
+                absent = None if absent is None else absent.take(outer)
         columns[wanted.name] = delivered
         flags[ABSENT + wanted.name] = absent
-    return columns, flags
+    rows = len(documents) if elements is None else len(elements.rows)
+    return Part(len(documents), rows, columns, flags)
 
 
 def _below(path: str, unnest: str | None) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@
 
 import gc
 import signal
+import sys
 
 # Before Polars: where numpy is not there yet, Polars keeps a stand-in for it, and two threads that
 # use that for the first time at once get a TypeError (seen with Polars 2.1.0).
@@ -19,3 +20,7 @@ signal.siginterrupt(signal.SIGINT, True)
 # What a run makes lives long, and rows make no cycles: with a look for garbage after every 700 new
 # objects, a run of 200,000 users took a sixth longer (docs/decisions/0009).
 gc.set_threshold(100_000, 50, 50)
+
+# Threads that come back from Arrow, Polars or a socket wait this long (seconds) for one at work in
+# Python: with the usual 0.005, a run took a twentieth longer (docs/decisions/0015).
+sys.setswitchinterval(0.001)

@@ -23,6 +23,8 @@ from store.client import Client, Timeouts, client_of
 
 CONFIG = PROJECT / "benchmarks/pipeline.yaml"
 PROFILES = "profile:*"
+_BUCKETS, _USERS_A_BUCKET = 64, 8_000
+"""The product's default, and from where on docs/performance.md says to have more."""
 _PATIENT = Timeouts(answer_s=300.0)
 
 
@@ -46,6 +48,7 @@ class Ground:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "PREFETCH_"))}
         return {
             **kept,
+            "BENCH_BUCKETS": str(max(_BUCKETS, self.users // _USERS_A_BUCKET)),
             "BENCH_CORE_URL": self.postgresql,
             "BENCH_ENGAGEMENT_URL": self.mongodb,
             "REDIS_URL": self.redis,
