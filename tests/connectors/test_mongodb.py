@@ -14,6 +14,7 @@ import pymongo
 import pytest
 from bson import Binary, Decimal128, Int64, MinKey, ObjectId
 from bson.datetime_ms import DatetimeMS
+from pandas.testing import assert_frame_equal
 
 from connectors import mongodb
 from connectors.mongodb_filters import LOOSE, find
@@ -232,6 +233,21 @@ class TestMongo(ConnectorSuite, MongoFilterSuite, ServerSuite):
         nan = float("nan")
         found = delivered(bank, "json", {"a": [nan]}, {"a": MinKey()}, {"a": [None]})
         assert found == [(None, True), (None, True), ('{"a":[null]}', False)]
+
+    def test_pieces_do_not_matter(self, bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = [{"id": i, "v": v, "list": [{"n": i}] * (i % 3)} for i, v in enumerate(MIXED)]
+        bank.database["t"].insert_many([*rows, {"id": len(rows)}])
+        kinds = ("string", "integer", "number", "json", "timestamp")
+        asks = [query("t", "id", v=f"v:{kind}") for kind in kinds]
+        asks.append(query("t", "id", unnest="list", n="list.n:integer", v="v:json"))
+        with bank.opened() as opened:
+            whole = [list(opened.read(wanted, 2**20)) for wanted in asks]
+            monkeypatch.setattr(mongodb, "PIECE_BYTES", 1)
+            pieces = [list(opened.read(wanted, 2**20)) for wanted in asks]
+        for [one], [other] in zip(whole, pieces, strict=True):
+            assert len(one) >= len(MIXED)
+            assert_frame_equal(one, other)
+            assert one.attrs == other.attrs
 
     def test_booleans_and_binary(self, bank: Bank) -> None:
         assert delivered(bank, "boolean", True, 1, "true") == [
