@@ -93,6 +93,7 @@ def object_inner(parts: Sequence[Part]) -> pl.Expr:
 def object_text(parts: Sequence[Part]) -> pl.Expr:
     """A JSON object as text."""
     if parts and all(part.present is None and not part.is_text for part in parts):
+        # in one piece: no braces to take off and put on again
         return pl.struct(part.value.alias(part.name) for part in parts).struct.json_encode()
     return pl.concat_str(pl.lit("{"), object_inner(parts), pl.lit("}"))
 
