@@ -156,7 +156,8 @@ def _modelled(customer: dict[str, Any], rows: dict[str, Any]) -> dict[str, Any]:
 
 def _unordered(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _unordered(inner) for name, inner in value.items()}
+        # by name: the lists around are sorted by what this prints
+        return {name: _unordered(inner) for name, inner in sorted(value.items())}
     if isinstance(value, list):
         return sorted((_unordered(inner) for inner in value), key=repr)
     return value
