@@ -9,6 +9,7 @@ again before it counts as damaged.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -49,6 +50,12 @@ def _covered(schema_version: int, held: str | None, stale: Stale) -> bytes:
 def digest(body: bytes, schema_version: int, held: str | None = None, stale: Stale = ()) -> str:
     """The digest of a document with this body."""
     return sha256(body + _covered(schema_version, held, stale)).hexdigest()[:DIGEST_LENGTH]
+
+
+def digests(bodies: Iterable[bytes], schema_version: int, stale: Stale = ()) -> list[str]:
+    """The digests of documents with these bodies."""
+    covered = _covered(schema_version, None, stale)
+    return [sha256(body + covered).hexdigest()[:DIGEST_LENGTH] for body in bodies]
 
 
 def meta_text(meta: Meta) -> bytes:

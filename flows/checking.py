@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 from prefect import get_run_logger
 
@@ -16,22 +18,22 @@ from store.scan import remove_misplaced
 _USER, _PROFILE, _CREDENTIAL = "user_id", "profile", "credential"
 
 
-def keep_expected(file: PartitionWriter, expected: Expected) -> None:
-    """Stages the digests that a bucket must have.
+def keep_expected(file: PartitionWriter, expected: Sequence[Expected]) -> None:
+    """Stages the digests that some buckets must have.
 
     Raises:
         StageError: the disk is full.
     """
     rows = pl.DataFrame(
         {
-            _USER: expected.user_ids,
-            _PROFILE: expected.profiles,
-            _CREDENTIAL: expected.credentials,
+            _USER: [user_id for each in expected for user_id in each.user_ids],
+            _PROFILE: [digest for each in expected for digest in each.profiles],
+            _CREDENTIAL: [digest for each in expected for digest in each.credentials],
         },
         schema={_USER: pl.String, _PROFILE: pl.String, _CREDENTIAL: pl.String},
     )
-    bucket = pl.repeat(expected.bucket, rows.height, eager=True, dtype=pl.Int32)
-    file.append(rows, bucket)
+    buckets = [pl.repeat(e.bucket, len(e.user_ids), eager=True, dtype=pl.Int32) for e in expected]
+    file.append(rows, pl.concat(buckets))
 
 
 def check_buckets(run: RunContext, group: int, buckets: list[int]) -> Checked:

@@ -15,6 +15,7 @@ from flows.checking import keep_expected
 from flows.run_context import RunContext
 from flows.settling import readers_of, reads
 from stage.partitions import PartitionReader
+from store.outcome import Expected
 from store.writer import BucketWriter, Pass
 from transforms.columns import BUCKET, REASON, USER_ID
 from transforms.merge import bodies
@@ -22,6 +23,9 @@ from transforms.settle import settle
 
 TOO_LARGE = "too_large"
 """Why a user is held whose document would keep Redis busy for long, or be refused."""
+
+KEPT_AT_ONCE = 20_000
+"""Users whose digests are staged for the check at once."""
 
 
 def documents_of(run: RunContext, buckets: list[int]) -> Iterator[BucketDocuments]:
@@ -118,11 +122,16 @@ def load_buckets(
             go_on=run.go_on,
         ) as writer,
     ):
+        kept: list[Expected] = []
         for done, documents in enumerate(documents_of(run, buckets), 1):
             loaded = writer.load(documents, this, run.rewrite)
             counts += loaded.counts
             large = {user: why for user, why in documents.held.items() if why == TOO_LARGE}
             unwritten += Quarantine.of_users({**loaded.quarantined, **large})
-            keep_expected(expected, loaded.expected)
+            kept.append(loaded.expected)
+            if done == len(buckets) or sum(len(e.user_ids) for e in kept) >= KEPT_AT_ONCE:
+                # seldom: Redis has nothing to do meanwhile
+                keep_expected(expected, kept)
+                kept.clear()
             progress(done)
     return counts, unwritten

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from threading import Lock
 from uuid import UUID
 
@@ -17,7 +20,8 @@ class Progress:
     """The share of buckets that are done, as a progress artifact; few updates, any thread.
 
     To be made by the flow itself, as the artifact is the run's and not one task's. What is done at
-    one blow has none: making it would take longer.
+    one blow has none: making it would take longer. Prefect is told by a thread of its own: Redis
+    would wait for its answers otherwise.
     """
 
     def __init__(self, buckets: int) -> None:
@@ -26,9 +30,11 @@ class Progress:
         self._told = 0.0
         self._lock = Lock()
         self._artifact = _artifact() if buckets > 1 else None
+        self._aside = ThreadPoolExecutor(1, "progress")
+        self._telling: Future[object] | None = None
 
     def tell(self, group: int, done: int) -> None:
-        """Tells how many buckets of a group are done."""
+        """Tells how many buckets of a group are done; waits where all are."""
         with self._lock:
             advance("load", (done - self._done.get(group, 0)) / self._buckets)
             self._done[group] = done
@@ -37,7 +43,19 @@ class Progress:
                 return
             self._told = percent
             if self._artifact is not None:
-                update_progress_artifact(artifact_id=self._artifact, progress=round(percent, 1))
+                self._tell(self._artifact, percent)
+
+    def _tell(self, artifact: UUID, percent: float) -> None:
+        ended = percent >= 100
+        if self._telling is not None and (ended or self._telling.done()):
+            self._telling.result()
+            self._telling = None
+        if self._telling is None:
+            update = partial(update_progress_artifact, artifact, progress=round(percent, 1))
+            self._telling = self._aside.submit(copy_context().run, update)
+        if ended:
+            self._telling.result()
+            self._aside.shutdown()
 
 
 def _artifact() -> UUID:

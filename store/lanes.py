@@ -29,6 +29,8 @@ _SINGLE_ERRORS = {
     "WRONGTYPE": WRONG_TYPE,
     "new objects must be created at the root": VANISHED,
 }
+_AT_THE_END = {-2: "WATCH", -1: "GET"}
+"""By place, the commands behind EXEC."""
 
 
 class Write(NamedTuple):
@@ -66,7 +68,8 @@ class Lane:
         self.wire.open()
         self.wire.send(UNWATCH + found)
         self.wire.answer("UNWATCH")
-        self._compare(fence)
+        self.wire.answer("WATCH")
+        self._compare(fence, self.wire.answer("GET"))
 
     def send(self, batch: Batch, refresh: bytes, found: bytes) -> None:
         """Sends a batch; ``refresh`` is a packed command to put before it, or nothing."""
@@ -85,25 +88,33 @@ class Lane:
         batch, self.batch = self.batch, None
         if batch is None:
             return []
-        results = self._results()
+        results, found = self._replied()
         if results is None:
-            self.wire.answer("WATCH")
-            raise fence.lost(self.wire.answer("GET"))
+            raise fence.lost(found)
         failed = self._failed(batch, results)
-        self._compare(fence)
+        self._compare(fence, found)
         return failed
 
-    def _results(self) -> list[Any] | None:
-        opened, *queued, results = self.wire.answers(self._replies + 2, "JSON.SET")
-        in_order = opened == b"OK" and queued.count(b"QUEUED") == self._replies
+    def _replied(self) -> tuple[list[Any] | None, bytes | None]:
+        """What EXEC gave, and what GET found behind it."""
+        replies = self.wire.replies(self._replies + 4, "JSON.SET")
+        for place, reply in enumerate(replies, -len(replies)):
+            if isinstance(reply, driver.RedisError):
+                self.wire.drop()
+                raise mapped(reply, _AT_THE_END.get(place, "JSON.SET"))
+        opened, results, found = replies[0], replies[-3], replies[-1]
+        in_order = opened == b"OK" and replies.count(b"QUEUED") == self._replies
         if not in_order or (results is not None and len(results) != self._replies):
             self.wire.drop()
             raise TargetUnavailable("replies came out of order")
-        return results  # type: ignore[no-any-return]  # the driver has no types here
+        return results, found
 
     def _failed(self, batch: Batch, results: list[Any]) -> list[tuple[Write, str]]:
+        good = results.count(b"OK")
+        if good == len(results):
+            return []
         oks = sum([write.oks for write in batch.writes]) + self._refreshed
-        if results.count(b"OK") == oks and not any(isinstance(r, Exception) for r in results):
+        if good == oks and not any(isinstance(r, Exception) for r in results):
             return []
         failed = []
         position = int(self._refreshed)
@@ -114,9 +125,7 @@ class Lane:
                 failed.append((write, reason))
         return failed
 
-    def _compare(self, fence: Fence) -> None:
-        self.wire.answer("WATCH")
-        found = self.wire.answer("GET")
+    def _compare(self, fence: Fence, found: bytes | None) -> None:
         if found != fence.value:
             raise fence.lost(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from core.document import digest
+from core.document import digest, digests
 from core.records import BucketDocuments
 from store.keys import Keys
 from store.lanes import WRONG_TYPE, Write
@@ -100,7 +100,7 @@ class Load:
                 user_ids,
                 *self._keys.both(user_ids),
                 bodies,
-                [digest(body, version, None, stale) for body in bodies],
+                digests(bodies, version, stale),
                 credentials,
                 [None if body is None else digest(body, version) for body in credentials],
             )

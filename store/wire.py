@@ -102,8 +102,10 @@ class Wire:
         """Sends packed commands; never opens the connection, which could have lost a WATCH."""
         if not self._connection.is_connected:
             raise TargetUnavailable("the connection was closed before")
-        with driver_errors("sending"):
+        try:
             self._connection.send_packed_command([commands], check_health=False)
+        except (driver.RedisError, OSError) as error:
+            raise mapped(error, "sending") from None
 
     def answer(self, command: str) -> Any:
         """The next reply.
@@ -141,14 +143,12 @@ class Wire:
             if not self._connection.is_connected:
                 raise driver.ConnectionError("closed")
             gets = parser._reader.gets  # noqa: SLF001
-            while len(replies) < number:
-                reply = gets()
-                if reply is NOT_ENOUGH_DATA:
+            for _ in range(number):
+                while (reply := gets()) is NOT_ENOUGH_DATA:
                     parser.read_from_socket()
-                elif isinstance(reply, driver.ConnectionError):
+                if isinstance(reply, driver.ConnectionError):
                     raise reply
-                else:
-                    replies.append(reply)
+                replies.append(reply)
         except BaseException as error:
             self.drop()
             if isinstance(error, driver.RedisError | OSError):
