@@ -94,12 +94,13 @@ class Settings(BaseSettings):
         validation_alias="PREFETCH_UNIT_USERS",
         description="About how many users are merged at once; more needs more memory.",
     )
-    batch_documents: int = Field(
-        16,
+    batch_documents: int | None = Field(
+        None,
         ge=1,
         le=1000,
         validation_alias="PREFETCH_BATCH_DOCUMENTS",
-        description="Documents in one fenced batch; readers wait for a batch to end.",
+        description="Documents in one fenced batch; readers wait for a batch to end. Default: 4 "
+        "with a search index, else 16.",
     )
     document_bytes: int = Field(
         16 * 2**20,

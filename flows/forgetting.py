@@ -123,14 +123,13 @@ def _removed(plan: Plan, settings: Settings, keys: Keys, user: str) -> tuple[int
     """How many profiles were removed, and under which epoch; nothing is left of them."""
     url, timeouts = settings.redis_url.get_secret_value(), timeouts_of(settings)
     version, removed = plan.pipeline.profile.schema_version, 0
+    limits = limits_of(settings, indexed=plan.pipeline.index is not None)
     with client_of(url, timeouts) as client:
         facts = preflight(client, keys)
         for _ in range(_TRIES):
             epoch, _none = draw_epoch(client, keys, _NoSnapshots)
             this = Pass(epoch, uuid4().hex, version, complete=False)
-            writer = BucketWriter(
-                url, keys, server=facts.server, timeouts=timeouts, limits=limits_of(settings)
-            )
+            writer = BucketWriter(url, keys, server=facts.server, timeouts=timeouts, limits=limits)
             try:
                 with writer:
                     done = writer.remove(keys.bucket_of(user), [user], this)

@@ -23,7 +23,7 @@ from store.facts import Server, TargetFacts
 from store.keys import Keys
 from store.marks import pseudonym_key
 from store.suppression import read_suppressed
-from store.writer import LANES, Limits
+from store.writer import BATCH, INDEXED_BATCH, LANES, Limits
 from transforms.columns import USER_ID
 from transforms.normalise import Hook
 from transforms.scope import EVERYONE, Scope, Suppressed
@@ -110,7 +110,7 @@ class RunContext:
     @property
     def limits(self) -> Limits:
         """How much is written at once, and how long is waited for other writers."""
-        return limits_of(self.settings)
+        return limits_of(self.settings, indexed=self.plan.pipeline.index is not None)
 
     @property
     def buckets(self) -> int:
@@ -147,14 +147,15 @@ def timeouts_of(settings: Settings) -> Timeouts:
     return Timeouts(answer_s=settings.redis_timeout_s)
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings, *, indexed: bool) -> Limits:
     """How much is written at once, and how long is waited for other writers.
 
     A reader waits for every batch that lies in Redis before him. So the groups of buckets that are
-    loaded side by side share ``LANES`` writing connections; each has at least one.
+    loaded side by side share ``LANES`` writing connections; each has at least one. And a batch is
+    small where Redis has more to do for each document.
     """
     return Limits(
-        batch_documents=settings.batch_documents,
+        batch_documents=settings.batch_documents or (INDEXED_BATCH if indexed else BATCH),
         lanes=max(1, LANES // settings.load_threads),
         fence_wait_s=settings.fence_wait_s,
         fence_alive_s=settings.fence_alive_s,

@@ -27,12 +27,15 @@ from store.wire import Primary
 LANES = 3
 """Writing connections of a writer by itself: one batch is sent, one carried out, one answered."""
 
+BATCH, INDEXED_BATCH = 16, 4
+"""Documents that Redis writes in about 0.3 and 0.13 ms, without a search index and with one."""
+
 
 @dataclass(frozen=True)
 class Limits:
     """How much is written at once, and how long is waited (seconds)."""
 
-    batch_documents: int = 16
+    batch_documents: int = BATCH
     batch_bytes: int = 256 * 1024
     lanes: int = LANES
     tries: int = 5

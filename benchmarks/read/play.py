@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +13,10 @@ from typing import Any
 
 import bcrypt
 
-from benchmarks.read.apart import apart, can_be_apart
 from benchmarks.read.choosing import chosen
 from benchmarks.read.clients import Asked, Clients, clients
 from benchmarks.read.figures import SWEEP, Asking, Figures, rows
+from benchmarks.read.first import can_be_first, first
 from benchmarks.read.ground import Ground
 from benchmarks.read.peers import fill_mongodb, fill_postgresql
 from benchmarks.read.questions import LOOK_UPS, QUESTIONS
@@ -54,20 +54,27 @@ class Load:
 
     Attributes:
         nice: how far all other programs go before it.
-        apart: whether it leaves a core to the app and its Redis.
+        first: whether the app and its Redis go before all others.
+        rates: of each look-up per second, one after the other, without searches; none for the
+            plan's ``busy``.
     """
 
     subjects: tuple[str, ...]
     state: str
     nice: int = 0
-    apart: bool = False
+    first: bool = False
+    rates: tuple[float, ...] = ()
 
 
+RATES = (100.0, 250.0, 500.0, 1000.0)
+FIRST = "loading_first"
 LOADS = (
     Load((REDIS,), LOADING),
     Load(PEERS, LOADING),
     Load((REDIS,), "loading_niced", nice=19),
-    *([Load((REDIS,), "loading_apart", apart=True)] if can_be_apart() else []),
+    Load((REDIS,), LOADING, rates=RATES),
+    *([Load((REDIS,), FIRST, first=True)] if can_be_first() else []),
+    *([Load((REDIS,), FIRST, first=True, rates=RATES)] if can_be_first() else []),
 )
 
 
@@ -121,7 +128,7 @@ class Play:
 
     def __init__(self, ground: Ground, plan: Plan, say: Say) -> None:
         self._ground, self._plan, self._say = ground, plan, say
-        self._found: dict[str, Any] = {"measured": [], "server": {}, "cores": {}}
+        self._found: dict[str, Any] = {"measured": [], "by_rate": [], "server": {}, "cores": {}}
 
     def show(self) -> dict[str, Any]:
         """All of it; takes some minutes. Gives what it found."""
@@ -182,10 +189,11 @@ class Play:
             self._say(f"asking {' and '.join(subjects)} ({state}): prefetch run writes all anew")
             self._ground.version += 1
             client.config = self._ground.config
-            jobs, turns = self._jobs(client, subjects)
+            busy = [dict.fromkeys(LOOK_UPS, rate) for rate in load.rates] or self._plan.busy
+            jobs, turns = self._jobs(client, subjects, busy)
             work = self._begin(redis)
             with (
-                apart({server, client.pid}) if load.apart else nullcontext(),
+                first({server, client.pid}) if load.first else nullcontext(),
                 client_of(self._ground.stack.urls["redis"]) as watcher,
                 Writes(watcher) as writes,
             ):
@@ -195,6 +203,11 @@ class Play:
             self._found.setdefault("runs", []).append(_told(report))
             for subject in subjects:
                 asked = jobs[subject]
+                if load.rates:
+                    for rates in busy:
+                        of_rate = [each for each in asked if each.job.rates == rates]
+                        self._found["by_rate"] += rows(of_rate, state, writes.span)
+                    continue
                 if state == LOADING:
                     self._found["measured"] += rows(asked, "run", run)
                 self._found["measured"] += rows(asked, state, writes.span)
@@ -202,7 +215,7 @@ class Play:
 
     def _rebuilding(self, client: Clients, redis: Client) -> None:
         self._say("asking redis while the search index is rebuilt")
-        jobs, turns = self._jobs(client, (REDIS,))
+        jobs, turns = self._jobs(client, (REDIS,), self._plan.busy)
         work, seconds = self._begin(redis), 0.0
         started = time.monotonic_ns()
         for _ in range(REBUILDS):
@@ -218,16 +231,15 @@ class Play:
         return float(told["process_seconds"])
 
     def _jobs(
-        self, client: Clients, subjects: tuple[str, ...]
+        self, client: Clients, subjects: tuple[str, ...], busy: Sequence[Rates]
     ) -> tuple[dict[str, list[Asked]], Iterator[None]]:
         """Jobs of all questions, subject after subject, as often as asked for."""
         done: dict[str, list[Asked]] = {subject: [] for subject in subjects}
-        plan = self._plan
 
         def turns() -> Iterator[None]:
             while True:
-                for subject, rates in product(subjects, plan.busy):
-                    done[subject].append(self._asked(client, subject, rates, plan.turn_s))
+                for subject, rates in product(subjects, busy):
+                    done[subject].append(self._asked(client, subject, rates, self._plan.turn_s))
                     yield
 
         return done, turns()
@@ -287,4 +299,4 @@ def _told(report: dict[str, Any]) -> Figures:
 
 def wrong_answers(found: dict[str, Any]) -> int:
     """How many answers were not the ones expected."""
-    return sum(row.get("wrong", 0) for row in found["measured"])
+    return sum(row.get("wrong", 0) for row in (*found["measured"], *found["by_rate"]))

@@ -16,7 +16,7 @@ STATES = {
     "searching": "searches",
     "loading": "a full load",
     "loading_niced": "a full load, niced",
-    "loading_apart": "a full load on another core",
+    "loading_first": "a full load, app and Redis first",
     "rebuilding": "index rebuilt",
 }
 """Those of the tables; the JSON also has ``run``: of the load's whole run, with its extraction."""
@@ -42,7 +42,7 @@ def p99_of(measured: Sequence[Found]) -> dict[str, Any]:
 
 def tables(results: Found) -> str:
     """All tables."""
-    parts = (_times, _rates, _connections, _server, _cores, _more)
+    parts = (_times, _rates, _by_rate, _connections, _server, _cores, _more)
     return "\n\n".join("\n".join(part(results)) for part in parts)
 
 
@@ -79,6 +79,21 @@ def _rates(results: Found) -> Iterator[str]:
     for subject, holds in results["holds_1_ms"].items():
         most = results["most_per_s"][subject]
         yield _row(NAMES[subject], *(f"{holds[q]:,.0f} / {most[q]:,.0f}" for q in QUESTIONS))
+
+
+def _by_rate(results: Found) -> Iterator[str]:
+    heads = ("question", "meanwhile", "asked per second", "p50", "p95", "p99", "p99.9", "requests")
+    yield from _head("While a load runs, by the rate of each of the three look-ups", heads)
+    order = {name: place for place, name in enumerate(QUESTIONS)}
+    for row in sorted(results["by_rate"], key=lambda row: order[row["question"]]):
+        if row["requests"]:
+            yield _row(
+                ASKED[row["question"]],
+                STATES[row["state"]],
+                f"{row['rate']:,.0f}",
+                *(f"{row[name]:.2f}" for name in ("p50_ms", "p95_ms", "p99_ms", "p99_9_ms")),
+                f"{row['requests']:,}",
+            )
 
 
 def _connections(results: Found) -> Iterator[str]:

@@ -42,8 +42,12 @@ def written(ground: Ground) -> Commands:
 
 
 def documents(client: Client) -> Iterator[tuple[bytes, bytes]]:
-    """Key and JSON of every profile."""
-    keys = client.scan_iter(match=PROFILES, count=1_000)
+    """Key and JSON of every profile, in the order of their keys.
+
+    That of SCAN is the order of Redis' own hash table: filled in it, Redis took 18 microseconds for
+    a JSON.SET where it took 20 in any other. A loader can't know it.
+    """
+    keys = iter(sorted(client.scan_iter(match=PROFILES, count=1_000)))
     while chunk := list(islice(keys, _AT_ONCE)):
         pipe = client.pipeline(transaction=False)
         for key in chunk:

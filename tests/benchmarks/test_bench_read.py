@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks.read.__main__ import bench
-from benchmarks.read.apart import can_be_apart
 from benchmarks.read.client import ANSWERED, UNANSWERED, Job, _asked
 from benchmarks.read.figures import SWEEP, figures_of
+from benchmarks.read.first import can_be_first
 from benchmarks.read.play import SUBJECTS, Load, Plan, wrong_answers
-from benchmarks.read.questions import QUESTIONS
+from benchmarks.read.questions import LOOK_UPS, QUESTIONS
 from benchmarks.read.results import tables
 
 CUSTOMERS = 500
@@ -84,7 +84,10 @@ def results(prefect_url: str) -> dict[str, Any]:
         step_s=0.06,
         steps=1,
         turn_s=0.3,
-        loads=(Load(SUBJECTS[:1], "loading", nice=19, apart=can_be_apart()),),
+        loads=(
+            Load(SUBJECTS[:1], "loading", nice=19),
+            Load(SUBJECTS[:1], "loading_first", first=can_be_first(), rates=(20.0, 40.0)),
+        ),
     )
     found = bench(CUSTOMERS, plan, prefect_url)
     return dict(json.loads(json.dumps(found)))
@@ -121,6 +124,14 @@ def test_its_values_are_sane(results: dict[str, Any]) -> None:
 def test_a_load_wrote_every_profile_anew(results: dict[str, Any]) -> None:
     for run in results["runs"]:
         assert run["users"] == run["updated"] == results["profiles"]
+
+
+def test_rates_during_a_load_are_told_apart(results: dict[str, Any]) -> None:
+    asked = {(row["question"], row["rate"]) for row in results["by_rate"]}
+    assert asked == {(question, rate) for question in LOOK_UPS for rate in (20.0, 40.0)}
+    assert {row["state"] for row in results["by_rate"]} == {"loading_first"}
+    assert any(row["requests"] for row in results["by_rate"])
+    assert "full load, app and Redis first" in tables(results)
 
 
 def test_the_server_was_asked_itself(results: dict[str, Any]) -> None:
