@@ -8,7 +8,6 @@ it. The view of an epoch is the moment of its oldest snapshot, kept from before 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from datetime import datetime
 
 import redis
@@ -23,6 +22,9 @@ VIEWS_KEPT = 5_000
 
 VIEW_TRUSTED_S = 60.0
 FLOOR_TRUSTED_S = 5.0
+FLOORS_AT_ONCE = 64
+"""Redis takes 0.02 ms for them."""
+
 MOST_REMEMBERED = 1_000
 
 
@@ -86,18 +88,17 @@ class Freshness:
         self._views[epoch] = (time.monotonic(), view)
         return view
 
-    def floors(self, buckets: Collection[int]) -> Conversation[dict[int, int]]:
-        """The floors of some buckets, as of a few seconds ago at most."""
-        now = time.monotonic()
-        known = {
-            bucket: seen[1]
-            for bucket in buckets
-            if (seen := self._floors.get(bucket)) and now - seen[0] < FLOOR_TRUSTED_S
-        }
-        missing = [bucket for bucket in set(buckets) if bucket not in known]
-        if missing:
-            [reply] = yield Ask([("MGET", *(self._keys.floor(bucket) for bucket in missing))])
-            for bucket, found in zip(missing, unwrapped(reply, "MGET"), strict=True):
-                known[bucket] = int(found or 0)
-                self._floors[bucket] = (now, known[bucket])
-        return known
+    def floor(self, bucket: int) -> Conversation[int]:
+        """The floor of a bucket, as of a few seconds ago at most.
+
+        Its neighbours' are asked for with it, so that few questions wait for such an answer.
+        """
+        now, seen = time.monotonic(), self._floors.get(bucket)
+        if seen is not None and now - seen[0] < FLOOR_TRUSTED_S:
+            return seen[1]
+        start = bucket - bucket % FLOORS_AT_ONCE
+        near = range(start, min(start + FLOORS_AT_ONCE, self._keys.buckets))
+        [reply] = yield Ask([("MGET", *map(self._keys.floor, near))])
+        found = map(int, [floor or 0 for floor in unwrapped(reply, "MGET")])
+        self._floors.update(zip(near, [(now, floor) for floor in found], strict=True))
+        return self._floors[bucket][1]

@@ -94,8 +94,8 @@ class Profiles:
             return None
         user_id, text = found[0]
         draft = self._opener.whole(text, user_id)
-        floors = yield from self._freshness.floors([self.keys.bucket_of(user_id)])
-        return (yield from self._dated(draft, floors[self.keys.bucket_of(user_id)]))
+        floor = yield from self._freshness.floor(self.keys.bucket_of(user_id))
+        return (yield from self._dated(draft, floor))
 
     def unique_field(self, name: str) -> IndexField:
         """The field of the index by which users can be looked up.

@@ -388,6 +388,15 @@ def test_wrong_redis_password(face: Open, shelf: Shelf) -> None:
         face(url=shelf.url.replace("redis://", "redis://nobody:wrong@")).get(7)
 
 
+def _bucket(shelf: Shelf, user_id: int) -> int:
+    return shelf.keys.bucket_of(str(user_id))
+
+
+def _calls(shelf: Shelf, command: str) -> int:
+    told = shelf.client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})
+    return int(told["calls"])
+
+
 class TestAge:
     @pytest.mark.parametrize(
         ("epoch", "floor", "hours"),
@@ -407,6 +416,22 @@ class TestAge:
         assert reader.get(7).as_of == expected
         assert reader.get(7, "roles").as_of == expected
         assert reader.by_email("user7@bank.example").as_of == expected
+
+    def test_the_floors_of_many_buckets_are_asked_for_at_once(
+        self, face: Open, shelf: Shelf
+    ) -> None:
+        other = next(n for n in range(8, 99) if _bucket(shelf, n) not in (_bucket(shelf, 7), 0))
+        for view, ago in ((5, 30), (6, 20), (8, 10)):
+            keep_view(shelf.client, shelf.keys, view, NOW - timedelta(hours=ago))
+        for user_id, floor in ((7, 6), (other, 8)):
+            shelf.put(user_id, epoch=5)
+            shelf.floor(user_id, floor)
+        shelf.index()
+        reader = face()
+        before = _calls(shelf, "mget")
+        assert reader.by_email("user7@bank.example").as_of == NOW - timedelta(hours=20)
+        assert reader.by_email(f"user{other}@bank.example").as_of == NOW - timedelta(hours=10)
+        assert _calls(shelf, "mget") == before + 1
 
     def test_views_are_replaced_and_limited(
         self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
