@@ -55,7 +55,6 @@ class Progress:
             self._telling = self._aside.submit(copy_context().run, update)
         if ended:
             self._telling.result()
-            self._aside.shutdown()
 
 
 def _artifact() -> UUID:
