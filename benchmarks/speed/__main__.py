@@ -69,7 +69,6 @@ def summary(sizes: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    cores = len(os.sched_getaffinity(0))
     made = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     made.add_argument(
         "--users", type=numbers, default=[100_000, 200_000], help="(100000,200000)", metavar="N,N"
@@ -77,10 +76,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
     made.add_argument("--peer-repeats", type=int, default=2, help="rounds with peers (%(default)s)")
     made.add_argument(
-        "--cores",
+        "--fewer-cores",
         type=numbers,
-        default=[cores],
-        help=f"for the pipeline; 1,{cores} shows the gain ({cores})",
+        default=[],
+        help="shows the full run with so many cores for all, servers too, beside that with all",
         metavar="N,N",
     )
     choice = made.add_mutually_exclusive_group()
@@ -137,7 +136,7 @@ def _measured(options: argparse.Namespace) -> list[dict[str, Any]]:
             # Peers take many times as long: they show their rates with the fewest users.
             here_too = peers if place == 0 else {}
             rounds = (options.repeats, options.peer_repeats)
-            plan = Plan(chosen, *rounds, options.cores, here_too)
+            plan = Plan(chosen, *rounds, options.fewer_cores, here_too)
             _say(f"making {users:,} users")
             with ground(users, Path(folder) / str(users), prefect) as here:
                 sizes.append(Play(here, plan, _say).show())

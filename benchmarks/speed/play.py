@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from benchmarks.speed import bank, limit
 from benchmarks.speed.ground import Ground
 from benchmarks.speed.peers import PEERS, Peer, content, differing
 from benchmarks.speed.prefect_cost import waiting
-from benchmarks.speed.running import Run, run
+from benchmarks.speed.running import Run, machine_of, run
 
 OURS, LIMIT = "ours", "limit"
 PARTS = (OURS, LIMIT, *PEERS)
@@ -28,13 +29,13 @@ class Plan:
         parts: of ``PARTS``.
         repeats: rounds.
         peers: those to be measured, in the first ``peer_repeats`` rounds.
-        cores: numbers of cores for the pipeline; the last one counts for all but the full run.
+        fewer_cores: with how many for all, servers too, the full run is shown beside.
     """
 
     parts: frozenset[str]
     repeats: int
     peer_repeats: int
-    cores: Sequence[int]
+    fewer_cores: Sequence[int]
     peers: Mapping[str, Peer] = field(default_factory=dict)
 
 
@@ -55,14 +56,14 @@ class Play:
             WrongError: something was loaded that should not have been, or not loaded.
         """
         self._say("first run, which counts for the memory only")
-        first = self._full(self._plan.cores[-1], _DENSE_S)
+        first = self._full(_DENSE_S)
         commands = limit.written(self._ground)
         rounds = [dict(self._round(number, commands)) for number in range(self._plan.repeats)]
         return {
             "users": self._ground.users,
             "documents": commands.number,
             "document_bytes": round(commands.size / commands.number),
-            "cores": list(self._plan.cores),
+            "cores": [*self._plan.fewer_cores, len(os.sched_getaffinity(0))],
             "servers": self._ground.versions(),
             "first_run": asdict(first),
             "rounds": rounds,
@@ -81,20 +82,20 @@ class Play:
             yield peer, self._peer(self._plan.peers[peer])
 
     def _ours(self, name: str, number: int) -> Iterator[tuple[str, Any]]:
-        *fewer, cores = self._plan.cores
-        for count in fewer:
-            self._say(f"{name}: all profiles new, on {count} cores")
-            yield f"full_on_{count}", asdict(self._full(count))
+        for count in self._plan.fewer_cores:
+            self._say(f"{name}: all profiles new, with {count} cores for all")
+            with machine_of(count):
+                yield f"machine_of_{count}", asdict(self._full())
         self._say(f"{name}: all profiles new")
-        full = self._full(cores)
+        full = self._full()
         yield "full", asdict(full)
         self._say(f"{name}: nothing changed")
-        yield "unchanged", asdict(self._again(cores, 0))
+        yield "unchanged", asdict(self._again(0))
         self._say(f"{name}: 5 % changed")
         ground = self._ground
         changed = bank.change(ground.postgresql, ground.mongodb, number)
         bank.settle(ground.postgresql, ground.mongodb)
-        yield "changed", asdict(self._again(cores, changed))
+        yield "changed", asdict(self._again(changed))
         self._say(f"{name}: a flow with nothing to do")
         tasks = int(full.prefect["task_runs"])
         yield (
@@ -105,14 +106,14 @@ class Play:
     def _say(self, text: str) -> None:
         self._tell(f"{self._ground.users:,} users: {text}")
 
-    def _full(self, cores: int, memory_s: float = 0.5) -> Run:
+    def _full(self, memory_s: float = 0.5) -> Run:
         self._ground.empty()
         users = self._ground.users
-        return _as_expected(run(self._ground, cores, memory_s), created=users, checked=users)
+        return _as_expected(run(self._ground, memory_s), created=users, checked=users)
 
-    def _again(self, cores: int, changed: int) -> Run:
+    def _again(self, changed: int) -> Run:
         same = self._ground.users - changed
-        return _as_expected(run(self._ground, cores), updated=changed, unchanged=same)
+        return _as_expected(run(self._ground), updated=changed, unchanged=same)
 
     def _peer(self, peer: Peer) -> dict[str, float]:
         ground = self._ground

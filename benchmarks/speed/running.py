@@ -8,7 +8,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from benchmarks.speed.ground import CONFIG, Ground
 from benchmarks.speed.watching import Watch, by_step
 from devstack.folders import PROJECT
+from devstack.proctree import descendants
 
 FIGURES = ("users", "created", "updated", "unchanged", "checked", "bytes_written")
 
@@ -45,8 +47,8 @@ class Run:
     prefect: Mapping[str, float]
 
 
-def run(ground: Ground, cores: int, memory_s: float = 0.5) -> Run:
-    """Runs it, all its processes on so many cores.
+def run(ground: Ground, memory_s: float = 0.5) -> Run:
+    """Runs it.
 
     Raises:
         SystemExit: it failed; with its messages.
@@ -54,7 +56,7 @@ def run(ground: Ground, cores: int, memory_s: float = 0.5) -> Run:
     command = [sys.executable, "-m", "flows.command_line", "run", "--config", str(CONFIG), "--json"]
     watch = Watch(ground.prefect.pid, memory_s)
     before, started = _children_cpu_s(), time.monotonic()
-    report = _report(on_cores(command, cores), ground, watch)
+    report = _report(command, ground, watch)
     seconds, cpu = time.monotonic() - started, _children_cpu_s() - before
     prefect = ground.prefect.last_run(watch.server_moments)
     return Run(
@@ -69,12 +71,26 @@ def run(ground: Ground, cores: int, memory_s: float = 0.5) -> Run:
     )
 
 
-def on_cores(command: Sequence[str], cores: int) -> list[str]:
-    """The command for the first so many of the cores that this process may use."""
+@contextmanager
+def machine_of(cores: int) -> Iterator[None]:
+    """All servers, and what is started meanwhile, on the first so many of the usable cores."""
     usable = sorted(os.sched_getaffinity(0))
-    if cores >= len(usable):
-        return list(command)
-    return ["taskset", "-c", ",".join(map(str, usable[:cores])), *command]
+    mine = os.getpid()
+    everyone = {mine, *(process.pid for process in descendants(mine))}
+    for pid in everyone:
+        _keep(pid, usable[:cores])
+    try:
+        yield
+    finally:
+        for pid in everyone:
+            _keep(pid, usable)
+
+
+def _keep(pid: int, cores: Sequence[int]) -> None:
+    with suppress(FileNotFoundError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def _report(command: Sequence[str], ground: Ground, watch: Watch) -> dict[str, Any]:

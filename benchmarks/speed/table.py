@@ -79,10 +79,10 @@ def _peers_rate(peer: str, found: Found) -> float:
 
 def _on_fewer_cores(size: Found) -> Iterator[Row]:
     for cores in size["cores"][:-1]:
-        part = f"full_on_{cores}"
+        part = f"machine_of_{cores}"
         both = [each for each in size["rounds"] if part in each]
         ratio = Spread.of([time_vs_full(part)(each, size["users"]) for each in both])
-        what = f"time on {cores} of {size['cores'][-1]} cores by the full run"
+        what = f"time with {cores} of {size['cores'][-1]} cores for all, by the full run"
         absolute = _absolute(seconds_of(size, part), "s")
         yield (what, _short(ratio.median), _span(ratio), "", *absolute)
 

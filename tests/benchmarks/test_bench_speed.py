@@ -21,7 +21,7 @@ from benchmarks.speed.peers import PEERS, differing, hash_of, peer_of
 from benchmarks.speed.play import PARTS, Plan, Play, WrongError, _as_expected
 from benchmarks.speed.prefect_cost import Server
 from benchmarks.speed.ratios import Spread, growth, headline, memory_of, ratios_of
-from benchmarks.speed.running import Run, on_cores
+from benchmarks.speed.running import Run, machine_of
 from benchmarks.speed.table import HEADS, table
 from benchmarks.speed.watching import Watch, by_step, used_at
 
@@ -114,7 +114,7 @@ def test_the_summary_has_the_memory_by_users() -> None:
 def test_the_table_has_ratios_first() -> None:
     size = size_of(1_000, 2.0, 4.0)
     size["cores"] = [1, 2]
-    size["rounds"][0]["full_on_1"] = run_of(3.0)
+    size["rounds"][0]["machine_of_1"] = run_of(3.0)
     size["rounds"][0]["dlt"] = {"seconds": 10.0, "rows": 1_000}
     lines = table([size]).splitlines()
     assert all(line.count("|") == len(HEADS) + 1 for line in lines)
@@ -128,7 +128,7 @@ def test_the_table_has_ratios_first() -> None:
     )
     assert "| 1,000 | whole run by dlt, flat rows | 5 | 5 – 5 | ≥ 4 | 100 /s | 100 – 100 |" in lines
     assert (
-        "| 1,000 | time on 1 of 2 cores by the full run | 1.5 | 1.5 – 1.5 |  | 3 s | 3 – 3 |"
+        "| 1,000 | time with 1 of 2 cores for all, by the full run | 1.5 | 1.5 – 1.5 |  | 3 s | 3 – 3 |"
         in lines
     )
     assert any("step extract, share of the run | 0.625 | 0.5 – 0.75 |" in line for line in lines)
@@ -181,13 +181,18 @@ def test_a_run_that_did_something_else_is_refused() -> None:
         _as_expected(done, created=5, checked=5)
 
 
-def test_a_run_can_be_kept_on_fewer_cores() -> None:
-    asked = [sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"]
-    mine = len(os.sched_getaffinity(0))
-    assert on_cores(asked, mine) == asked
-    for cores in range(1, mine):
-        done = subprocess.run(on_cores(asked, cores), capture_output=True, text=True, check=True)
-        assert done.stdout == f"{cores}\n"
+def test_all_can_be_kept_on_fewer_cores() -> None:
+    usable = sorted(os.sched_getaffinity(0))
+    waiting = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None and server.stdout.readline()
+        with machine_of(1):
+            shown = "import os; print(os.sched_getaffinity(0))"
+            later = subprocess.run([sys.executable, "-c", shown], capture_output=True, check=True)
+            assert later.stdout.decode() == f"{ {usable[0]} }\n"
+            assert os.sched_getaffinity(server.pid) == {usable[0]}
+        assert os.sched_getaffinity(server.pid) == os.sched_getaffinity(0) == set(usable)
+        server.communicate(b"\n")
 
 
 def test_options() -> None:
@@ -212,7 +217,7 @@ def test_the_peers_are_pinned() -> None:
 def size(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder: Path = tmp_path_factory.mktemp("speed")
     chosen = frozenset({"ours", "limit", "script"})
-    plan = Plan(chosen, 1, 1, [os.cpu_count() or 1], {"script": peer_of("script")})
+    plan = Plan(chosen, 1, 1, [], {"script": peer_of("script")})
     with ground(60, folder, Server(prefect_url, os.getpid())) as here:
         # It compares the script's profiles with the pipeline's, one by one.
         return Play(here, plan, lambda text: None).show()
