@@ -19,7 +19,8 @@ from pymongo import MongoClient
 
 from benchmarks import measured_by
 from benchmarks.read.ground import Ground, ground
-from benchmarks.read.play import LOADS, Plan, Play, wrong_answers
+from benchmarks.read.plan import LOADS, Plan
+from benchmarks.read.play import Play, wrong_answers
 from benchmarks.read.results import p99_of, tables
 from benchmarks.read.server_side import cores_busy, machine
 from store.client import client_of

@@ -13,7 +13,8 @@ from benchmarks.read.__main__ import bench
 from benchmarks.read.client import ANSWERED, UNANSWERED, Job, _asked
 from benchmarks.read.figures import SWEEP, figures_of
 from benchmarks.read.first import can_be_first
-from benchmarks.read.play import SUBJECTS, Load, Plan, wrong_answers
+from benchmarks.read.plan import SUBJECTS, Load, Plan
+from benchmarks.read.play import wrong_answers
 from benchmarks.read.questions import LOOK_UPS, QUESTIONS
 from benchmarks.read.results import tables
 
