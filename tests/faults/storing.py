@@ -175,7 +175,8 @@ class _Writer:
             return self.epoch, nothing
 
         forgetting.draw_epoch = drawn  # type: ignore[assignment]
-        plan = SimpleNamespace(pipeline=SimpleNamespace(profile=SimpleNamespace(schema_version=1)))
+        profile = SimpleNamespace(schema_version=1)
+        plan = SimpleNamespace(pipeline=SimpleNamespace(profile=profile, index=None))
         forgetting._removed(plan, settings, KEYS, self.order.users[0])  # type: ignore[arg-type]
 
     def _load_bucket(self, bucket: int, wanted: dict[str, list[str]], whole: bool) -> None:

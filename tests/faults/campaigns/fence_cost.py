@@ -31,7 +31,9 @@ finally:
 UNFENCED = f"""
 from store import lanes
 lanes.watch_and_get = lambda key: b""
-lanes.Lane._compare = lambda lane, fence: None
+lanes.Lane.arm = lambda lane, fence, found: lane.wire.open()
+lanes.Lane._replied = lambda lane: (lane.wire.answers(lane._replies + 2, "JSON.SET")[-1], None)
+lanes.Lane._compare = lambda lane, fence, found: None
 {MEASURED}
 """
 
