@@ -23,7 +23,7 @@ VIEWS_KEPT = 5_000
 VIEW_TRUSTED_S = 60.0
 FLOOR_TRUSTED_S = 5.0
 FLOORS_AT_ONCE = 64
-"""Redis takes 0.02 ms for them."""
+"""Redis takes 0.03 to 0.04 ms for them while a load runs."""
 
 MOST_REMEMBERED = 1_000
 
