@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
+
+from benchmarks.threads import of_each
 
 _PRIORITY = 1
 
@@ -36,7 +37,4 @@ def first(pids: Iterable[int]) -> Iterator[None]:
 
 
 def _schedule(pids: Iterable[int], policy: int, priority: int) -> None:
-    for pid in pids:
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(ProcessLookupError):
-                os.sched_setscheduler(int(thread.name), policy, os.sched_param(priority))
+    of_each(pids, lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(priority)))

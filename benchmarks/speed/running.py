@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.ground import CONFIG, Ground
 from benchmarks.speed.watching import Watch, by_step
+from benchmarks.threads import of_each
 from devstack.folders import PROJECT
 from devstack.proctree import descendants
 
@@ -77,20 +78,11 @@ def machine_of(cores: int) -> Iterator[None]:
     usable = sorted(os.sched_getaffinity(0))
     mine = os.getpid()
     everyone = {mine, *(process.pid for process in descendants(mine))}
-    for pid in everyone:
-        _keep(pid, usable[:cores])
+    of_each(everyone, lambda thread: os.sched_setaffinity(thread, usable[:cores]))
     try:
         yield
     finally:
-        for pid in everyone:
-            _keep(pid, usable)
-
-
-def _keep(pid: int, cores: Sequence[int]) -> None:
-    with suppress(FileNotFoundError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(ProcessLookupError):
-                os.sched_setaffinity(int(thread.name), cores)
+        of_each(everyone, lambda thread: os.sched_setaffinity(thread, usable))
 
 
 def _report(command: Sequence[str], ground: Ground, watch: Watch) -> dict[str, Any]:
