@@ -18,6 +18,7 @@ import psycopg
 from pymongo import MongoClient
 
 from benchmarks import measured_by
+from benchmarks.read.figures import holding
 from benchmarks.read.ground import Ground, ground
 from benchmarks.read.plan import LOADS, Plan
 from benchmarks.read.play import Play, wrong_answers
@@ -69,6 +70,7 @@ def bench(users: int, plan: Plan, prefect_url: str | None = None) -> dict[str, A
         "servers": servers,
         "plan": asdict(plan),
         "p99_ms": p99_of(found["measured"]),
+        "holds_1_ms_loading": holding(found["by_rate"]),
         **found,
     }
 

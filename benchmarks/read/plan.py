@@ -18,7 +18,7 @@ class Load:
     """A load, whom to ask meanwhile, and what that is called.
 
     Attributes:
-        nice: how far all other programs go before it.
+        idle: whether its process takes only what all others leave (``SCHED_IDLE``).
         first: whether the app and its Redis go before all others.
         rates: of each look-up per second, one after the other, without searches; none for the
             plan's ``busy``.
@@ -26,18 +26,19 @@ class Load:
 
     subjects: tuple[str, ...]
     state: str
-    nice: int = 0
+    idle: bool = False
     first: bool = False
     rates: tuple[float, ...] = ()
 
 
-RATES = (100.0, 250.0, 500.0, 1000.0)
-FIRST = "loading_first"
+RATES = (10.0, 100.0, 250.0, 500.0, 1000.0, 1500.0, 2000.0)
+IDLE, FIRST = "loading_idle", "loading_first"
 LOADS = (
     Load((REDIS,), LOADING),
     Load(PEERS, LOADING),
-    Load((REDIS,), "loading_niced", nice=19),
     Load((REDIS,), LOADING, rates=RATES),
+    Load((REDIS,), IDLE, idle=True),
+    Load((REDIS,), IDLE, idle=True, rates=RATES),
     *([Load((REDIS,), FIRST, first=True)] if can_be_first() else []),
     *([Load((REDIS,), FIRST, first=True, rates=RATES)] if can_be_first() else []),
 )

@@ -15,7 +15,7 @@ STATES = {
     "idle": "nothing",
     "searching": "searches",
     "loading": "a full load",
-    "loading_niced": "a full load, niced",
+    "loading_idle": "a full load, when idle",
     "loading_first": "a full load, app and Redis first",
     "rebuilding": "index rebuilt",
 }
@@ -94,6 +94,9 @@ def _by_rate(results: Found) -> Iterator[str]:
                 *(f"{row[name]:.2f}" for name in ("p50_ms", "p95_ms", "p99_ms", "p99_9_ms")),
                 f"{row['requests']:,}",
             )
+    for state, held in results["holds_1_ms_loading"].items():
+        told = ", ".join(f"{held[q]:,.0f} {ASKED[q]}" for q in QUESTIONS if q in held)
+        yield f"\nThe highest of these rates with a p99 below 1 ms, {STATES[state]}: {told}."
 
 
 def _connections(results: Found) -> Iterator[str]:

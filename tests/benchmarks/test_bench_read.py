@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.read.__main__ import bench
 from benchmarks.read.client import ANSWERED, UNANSWERED, Job, _asked
-from benchmarks.read.figures import SWEEP, figures_of
+from benchmarks.read.figures import SWEEP, figures_of, holding
 from benchmarks.read.first import can_be_first
 from benchmarks.read.plan import SUBJECTS, Load, Plan
 from benchmarks.read.play import wrong_answers
@@ -73,6 +73,16 @@ def test_figures() -> None:
     assert (found["unanswered"], found["failed"], found["wrong"]) == (1, 0, 0)
 
 
+def test_the_highest_rate_that_holds_while_a_load_runs() -> None:
+    def row(state: str, rate: float, p99_ms: float, unanswered: int = 0) -> dict[str, Any]:
+        told = {"state": state, "question": "id", "rate": rate, "requests": 9}
+        return {**told, "p99_ms": p99_ms, "unanswered": unanswered}
+
+    rows = [row("a", 10, 1.2), row("a", 20, 0.9), row("a", 40, 1.0), row("b", 10, 1.5)]
+    rows += [row("a", 80, 0.9, unanswered=1), {**row("c", 10, 0), "requests": 0}]
+    assert holding(rows) == {"a": {"id": 20}, "b": {"id": 0}}
+
+
 @pytest.fixture(scope="module")
 def results(prefect_url: str) -> dict[str, Any]:
     plan = Plan(
@@ -86,7 +96,7 @@ def results(prefect_url: str) -> dict[str, Any]:
         steps=1,
         turn_s=0.3,
         loads=(
-            Load(SUBJECTS[:1], "loading", nice=19),
+            Load(SUBJECTS[:1], "loading", idle=True),
             Load(SUBJECTS[:1], "loading_first", first=can_be_first(), rates=(20.0, 40.0)),
         ),
     )
@@ -132,6 +142,7 @@ def test_rates_during_a_load_are_told_apart(results: dict[str, Any]) -> None:
     assert asked == {(question, rate) for question in LOOK_UPS for rate in (20.0, 40.0)}
     assert {row["state"] for row in results["by_rate"]} == {"loading_first"}
     assert any(row["requests"] for row in results["by_rate"])
+    assert results["holds_1_ms_loading"]["loading_first"].keys() == set(LOOK_UPS)
     assert "full load, app and Redis first" in tables(results)
 
 
