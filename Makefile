@@ -68,7 +68,8 @@ bench-read-full: bench-read
 # The pictures in docs/images, from a browser on the UI of a demo.
 screenshots: install
 	$(BIN)/python -m devstack.demo --users $(or $(USERS),50000) --keep
-	$(BIN)/python tests/browser/screenshots.py; $(BIN)/python -m devstack.demo down
+	@PYTHONPATH=. $(BIN)/python tests/browser/screenshots.py; taken=$$?; \
+	$(BIN)/python -m devstack.demo down; exit $$taken
 
 # Known weaknesses of what is pinned: asks OSV on the internet, and fails where that can't be asked.
 audit:
