@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def of_each(pids: Iterable[int], change: Callable[[int], None]) -> None:
+def for_each_thread(pids: Iterable[int], change: Callable[[int], None]) -> None:
     """Carries out a change for each thread of these processes, by the thread's id.
 
     Processes and threads that have ended meanwhile are left out.

@@ -69,13 +69,14 @@ def figures_of(notes: Notes) -> Figures:
 def holding(by_rate: Sequence[Figures]) -> dict[str, dict[str, float]]:
     """By state and question, the highest of the rates asked whose p99 stayed below a millisecond.
 
-    0 where none did.
+    Only where all were answered; 0 where none did.
     """
     found: dict[str, dict[str, float]] = {}
     for row in by_rate:
         if row["requests"]:
             of_state = found.setdefault(row["state"], {})
-            held = row["rate"] if row["p99_ms"] < LIMIT_MS and not row["unanswered"] else 0.0
+            all_answered = not (row["unanswered"] or row["failed"])
+            held = row["rate"] if all_answered and row["p99_ms"] < LIMIT_MS else 0.0
             of_state[row["question"]] = max(of_state.get(row["question"], 0.0), held)
     return found
 

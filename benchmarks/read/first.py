@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from benchmarks.threads import of_each
+from benchmarks.threads import for_each_thread
 
 _PRIORITY = 1
 
@@ -37,4 +37,6 @@ def first(pids: Iterable[int]) -> Iterator[None]:
 
 
 def _schedule(pids: Iterable[int], policy: int, priority: int) -> None:
-    of_each(pids, lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(priority)))
+    for_each_thread(
+        pids, lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(priority))
+    )

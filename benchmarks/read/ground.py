@@ -50,26 +50,26 @@ class Ground:
         return str(path)
 
     def load_all(
-        self, meanwhile: Callable[[], None] | None = None, idle: bool = False
+        self, meanwhile: Callable[[], None] | None = None, sched_idle: bool = False
     ) -> dict[str, Any]:
         """Runs ``prefetch run`` as a user does; its report, with the process's seconds.
 
         Args:
             meanwhile: carried out over and over until the run has ended.
-            idle: whether it takes only what all other programs leave.
+            sched_idle: whether it takes only what all other programs leave.
         """
         allowed = ("--accept", "changed", "--why", "a benchmark rewrites all")
-        return self.prefetch("run", *allowed, "--json", meanwhile=meanwhile, idle=idle)
+        return self.prefetch("run", *allowed, "--json", meanwhile=meanwhile, sched_idle=sched_idle)
 
     def prefetch(
-        self, *arguments: str, meanwhile: Callable[[], None] | None = None, idle: bool = False
+        self, *arguments: str, meanwhile: Callable[[], None] | None = None, sched_idle: bool = False
     ) -> dict[str, Any]:
         """Carries out a command with the pipeline file; what it prints as JSON, and seconds.
 
         Raises:
             SystemExit: it failed; with its messages.
         """
-        command = ["chrt", "--idle", "0"] if idle else []
+        command = ["chrt", "--idle", "0"] if sched_idle else []
         command += [sys.executable, "-m", "flows.command_line", *arguments, "--config", self.config]
         log = self.folder / "prefetch.log"
         started = time.monotonic()

@@ -18,7 +18,7 @@ class Load:
     """A load, whom to ask meanwhile, and what that is called.
 
     Attributes:
-        idle: whether its process takes only what all others leave (``SCHED_IDLE``).
+        sched_idle: whether its process takes only what all others leave (``SCHED_IDLE``).
         first: whether the app and its Redis go before all others.
         rates: of each look-up per second, one after the other, without searches; none for the
             plan's ``busy``.
@@ -26,7 +26,7 @@ class Load:
 
     subjects: tuple[str, ...]
     state: str
-    idle: bool = False
+    sched_idle: bool = False
     first: bool = False
     rates: tuple[float, ...] = ()
 
@@ -37,8 +37,8 @@ LOADS = (
     Load((REDIS,), LOADING),
     Load(PEERS, LOADING),
     Load((REDIS,), LOADING, rates=RATES),
-    Load((REDIS,), IDLE, idle=True),
-    Load((REDIS,), IDLE, idle=True, rates=RATES),
+    Load((REDIS,), IDLE, sched_idle=True),
+    Load((REDIS,), IDLE, sched_idle=True, rates=RATES),
     *([Load((REDIS,), FIRST, first=True)] if can_be_first() else []),
     *([Load((REDIS,), FIRST, first=True, rates=RATES)] if can_be_first() else []),
 )

@@ -119,7 +119,7 @@ class Play:
                 Writes(watcher) as writes,
             ):
                 started = time.monotonic_ns()
-                report = self._ground.load_all(partial(next, turns), load.idle)
+                report = self._ground.load_all(partial(next, turns), load.sched_idle)
                 run = (started, time.monotonic_ns())
             self._found.setdefault("runs", []).append(_told(report))
             for subject in subjects:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.speed.ground import CONFIG, Ground
 from benchmarks.speed.watching import Watch, by_step
-from benchmarks.threads import of_each
+from benchmarks.threads import for_each_thread
 from devstack.folders import PROJECT
 from devstack.proctree import descendants
 
@@ -78,11 +78,11 @@ def machine_of(cores: int) -> Iterator[None]:
     usable = sorted(os.sched_getaffinity(0))
     mine = os.getpid()
     everyone = {mine, *(process.pid for process in descendants(mine))}
-    of_each(everyone, lambda thread: os.sched_setaffinity(thread, usable[:cores]))
+    for_each_thread(everyone, lambda thread: os.sched_setaffinity(thread, usable[:cores]))
     try:
         yield
     finally:
-        of_each(everyone, lambda thread: os.sched_setaffinity(thread, usable))
+        for_each_thread(everyone, lambda thread: os.sched_setaffinity(thread, usable))
 
 
 def _report(command: Sequence[str], ground: Ground, watch: Watch) -> dict[str, Any]:

@@ -74,12 +74,18 @@ def test_figures() -> None:
 
 
 def test_the_highest_rate_that_holds_while_a_load_runs() -> None:
-    def row(state: str, rate: float, p99_ms: float, unanswered: int = 0) -> dict[str, Any]:
+    def row(
+        state: str, rate: float, p99_ms: float, unanswered: int = 0, failed: int = 0
+    ) -> dict[str, Any]:
         told = {"state": state, "question": "id", "rate": rate, "requests": 9}
-        return {**told, "p99_ms": p99_ms, "unanswered": unanswered}
+        return {**told, "p99_ms": p99_ms, "unanswered": unanswered, "failed": failed}
 
     rows = [row("a", 10, 1.2), row("a", 20, 0.9), row("a", 40, 1.0), row("b", 10, 1.5)]
-    rows += [row("a", 80, 0.9, unanswered=1), {**row("c", 10, 0), "requests": 0}]
+    rows += [
+        row("a", 80, 0.9, unanswered=1),
+        row("a", 90, 0.9, failed=1),
+        {**row("c", 10, 0), "requests": 0},
+    ]
     assert holding(rows) == {"a": {"id": 20}, "b": {"id": 0}}
 
 
@@ -96,7 +102,7 @@ def results(prefect_url: str) -> dict[str, Any]:
         steps=1,
         turn_s=0.3,
         loads=(
-            Load(SUBJECTS[:1], "loading", idle=True),
+            Load(SUBJECTS[:1], "loading", sched_idle=True),
             Load(SUBJECTS[:1], "loading_first", first=can_be_first(), rates=(20.0, 40.0)),
         ),
     )
