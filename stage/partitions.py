@@ -173,7 +173,10 @@ class PartitionReader:
                 table = pa.Table.from_batches([self._batch(file, batch) for batch in wanted])
         except OSError as error:
             raise _stage_error(self._path, error) from None
-        frame = pl.from_arrow(table if columns is None else table.select(list(columns)))
+        if columns is not None:
+            table = table.select(list(columns))
+        # in one piece: Polars takes its time for each column of each batch
+        frame = pl.from_arrow(table.combine_chunks())
         assert isinstance(frame, pl.DataFrame)
         return frame
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import orjson
 import polars as pl
@@ -42,7 +43,9 @@ def json_ready(values: pl.Series, kind: Kind | None) -> tuple[pl.Series, bool]:
     if dtype == pl.Date:
         return values.dt.to_string("%Y-%m-%d"), False
     if isinstance(dtype, pl.Datetime):
-        return values.dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ"), False
+        # all are UTC: looking that up for each value would take as long again
+        naive = values.dt.replace_time_zone(None)
+        return naive.dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ"), False
     if isinstance(dtype, pl.Decimal):
         return values.cast(pl.String), False
     if dtype.is_float():
@@ -61,44 +64,58 @@ def _double_text(value: float | None, kept: bool) -> str | None:
     return orjson.dumps(value if kept else nearest_kept(value)).decode()
 
 
-def object_inner(parts: Sequence[Part]) -> pl.Expr:
-    """The inside of a JSON object, without braces: ``"a":1,"b":[…]``."""
-    if not parts:
-        return pl.lit("")
-    segments: list[pl.Expr] = []
-    run: list[pl.Expr] = []
+def object_inner(parts: Sequence[Part]) -> list[pl.Expr]:
+    """The inside of a JSON object, without braces, in pieces to put together: ``"a":1,"b":[…]``."""
+    pieces: list[pl.Expr] = []
+    for plain, some in groupby(parts, _is_plain):
+        if plain:
+            text = pl.struct(part.value.alias(part.name) for part in some).struct.json_encode()
+            pieces += [pl.lit(","), _without_ends(text, "{", "}")]
+        else:
+            for part in some:
+                pieces += _item(part)
+    if parts and parts[0].present is not None:
+        # which item is the first to be there is told by each object
+        return [pl.concat_str(pieces).str.tail(-1)]
+    return pieces[1:]
 
-    def flush() -> None:
-        if run:
-            text = pl.struct(run).struct.json_encode()
-            segments.append(text.str.strip_prefix("{").str.strip_suffix("}"))
-            segments.append(pl.lit(","))
-            run.clear()
 
-    for part in parts:
-        if part.present is None and not part.is_text:
-            run.append(part.value.alias(part.name))
-            continue
-        flush()
-        name = pl.lit(orjson.dumps(part.name).decode() + ":")
-        value = part.value if part.is_text else scalar_text(part.value)
-        item = pl.concat_str(name, value.fill_null("null"), pl.lit(","))
-        if part.present is not None:
-            item = pl.when(part.present).then(item).otherwise(pl.lit(""))
-        segments.append(item)
-    flush()
-    return pl.concat_str(segments).str.strip_suffix(",")
+def _is_plain(part: Part) -> bool:
+    return part.present is None and not part.is_text
+
+
+def _item(part: Part) -> list[pl.Expr]:
+    """An item with a comma before it, in pieces; nothing where it is left out."""
+    name = pl.lit(orjson.dumps(part.name).decode() + ":")
+    value = part.value if part.is_text else scalar_text(part.value)
+    pieces = [pl.lit(","), name, value.fill_null("null")]
+    if part.present is None:
+        return pieces
+    return [pl.when(part.present).then(pl.concat_str(pieces)).otherwise(pl.lit(""))]
+
+
+def object_value(parts: Sequence[Part]) -> tuple[pl.Expr, bool]:
+    """A JSON object, and whether it is JSON text already.
+
+    Of values that Polars encodes it is one more: encoded with what stands around it, at once.
+    """
+    if parts and all(map(_is_plain, parts)):
+        return pl.struct(part.value.alias(part.name) for part in parts), False
+    return pl.concat_str(pl.lit("{"), *object_inner(parts), pl.lit("}")), True
 
 
 def object_text(parts: Sequence[Part]) -> pl.Expr:
     """A JSON object as text."""
-    if parts and all(part.present is None and not part.is_text for part in parts):
-        # in one piece: no braces to take off and put on again
-        return pl.struct(part.value.alias(part.name) for part in parts).struct.json_encode()
-    return pl.concat_str(pl.lit("{"), object_inner(parts), pl.lit("}"))
+    value, is_text = object_value(parts)
+    return value if is_text else value.struct.json_encode()
 
 
 def scalar_text(value: pl.Expr) -> pl.Expr:
     """A plain value as JSON text."""
     text = pl.struct(value.alias("v")).struct.json_encode()
-    return text.str.strip_prefix('{"v":').str.strip_suffix("}")
+    return _without_ends(text, '{"v":', "}")
+
+
+def _without_ends(text: pl.Expr, before: str, behind: str) -> pl.Expr:
+    # cut by numbers: nothing is copied, as strip_prefix would
+    return text.str.tail(-len(before)).str.head(-len(behind))

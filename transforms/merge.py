@@ -16,7 +16,7 @@ from core.plan import DatasetPlan, Plan
 from core.shape import Leaf, ListNode, ObjectNode
 from transforms.columns import BUCKET, USER_ID
 from transforms.element_keys import element_keys
-from transforms.encode import Part, json_ready, object_inner, object_text, scalar_text
+from transforms.encode import Part, json_ready, object_inner, object_text, object_value, scalar_text
 from transforms.fields import (
     Fields,
     fields_frame,
@@ -66,18 +66,18 @@ def bodies(
     root = plan.shape.root
     scope.fill(root)
     user_id = Part("user_id", pl.col(USER_ID))
-    body = object_inner([user_id, *scope.parts(root, secret=False)])
+    body = pl.concat_str(pl.lit("{"), *object_inner([user_id, *scope.parts(root, secret=False)]))
     credential = pl.lit(None, pl.String)
     secret = scope.parts(root, secret=True)
     if secret:
         owners = [name for name in scope.fields if _has_secrets(plan.datasets[name])]
         has = pl.any_horizontal(pl.lit(value=False), *map(_present, owners))
-        text = pl.concat_str(pl.lit("{"), object_inner([user_id, *secret]))
+        text = pl.concat_str(pl.lit("{"), *object_inner([user_id, *secret]))
         credential = pl.when(has).then(text)
     return scope.frame.select(
         USER_ID,
         BUCKET,
-        pl.concat_str(pl.lit("{"), body).alias("body"),
+        body.alias("body"),
         credential.alias("credential"),
     )
 
@@ -190,14 +190,17 @@ class _Scope:
         parts = self.parts(node, secret=secret)
         if not parts:
             return None
-        name, text = node.path[-1], object_text(parts)
+        name = node.path[-1]
+        value, is_text = object_value(parts)
         if node.holds_others or secret:
-            return Part(name, text, is_text=True)
+            return Part(name, value, is_text)
         present = presence(node, self.plan, self.fields)
         if node.empty == "absent":
-            return Part(name, text, is_text=True, present=present)
-        value = pl.when(present).then(text).otherwise(pl.lit(_EMPTY.get(node.empty, "null")))
-        return Part(name, value, is_text=True)
+            return Part(name, value, is_text, present)
+        if node.empty == "null":
+            return Part(name, pl.when(present).then(value), is_text)
+        text = pl.when(present).then(object_text(parts)).otherwise(pl.lit(_EMPTY[node.empty]))
+        return Part(name, text, is_text=True)
 
 
 def _elements(

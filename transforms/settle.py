@@ -128,7 +128,9 @@ def _fit(
         known, strangers = rows.clear(), rows
     else:
         is_known = rows[USER_ID].is_in(everyone[USER_ID].implode())
-        known, strangers = rows.filter(is_known), rows.filter(~is_known)
+        known, strangers = rows, rows.clear()
+        if not is_known.all():
+            known, strangers = rows.filter(is_known), rows.filter(~is_known)
     if entry.dataset.orphans == "quarantine":
         quarantine(strangers, entry, counts, "unknown_user")
     elif strangers.height:
