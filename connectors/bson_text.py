@@ -12,6 +12,8 @@ from uuid import UUID
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from bson import Decimal128, Int64, ObjectId
 from bson.datetime_ms import DatetimeMS
 
@@ -51,24 +53,27 @@ def json_text(value: Any) -> bytes | None:
     return None if b"null" in printed and not _finite(value) else printed
 
 
-def json_texts(values: Sequence[Any]) -> list[bytes | None]:
-    """What ``json_text`` gives for each value; None for None."""
+def json_texts(values: Sequence[Any]) -> pa.Array:
+    """What ``json_text`` gives for each value, as an array of strings; null for None."""
     if not values:
-        return []
+        return pa.array([], pa.string())
     # All at once, with line ends between them: what is printed here has none itself.
     parted: list[Any] = [_LINE_END] * (2 * len(values) - 1)
     parted[::2] = values
     try:
         printed = orjson.dumps(parted, default=_in_json, option=_OPTIONS)
     except TypeError:
-        return [None if value is None else json_text(value) for value in values]
-    texts: list[bytes | None] = [*printed[1:-1].split(b",\n,")]
+        each = [None if value is None else json_text(value) for value in values]
+        return pa.array(each, pa.string())
+    texts = pc.split_pattern(pa.array([printed[1:-1]], pa.string()), ",\n,").flatten()
     if b"null" not in printed:
         return texts
-    return [
-        None if value is None or (text and b"null" in text and not _finite(value)) else text
-        for value, text in zip(values, texts, strict=True)
-    ]
+    has_null = pc.match_substring(texts, "null").to_numpy(zero_copy_only=False)
+    lost = np.zeros(len(values), dtype=bool)
+    for place in np.flatnonzero(has_null).tolist():
+        value = values[place]
+        lost[place] = value is None or not _finite(value)
+    return pc.if_else(pa.array(lost), None, texts)
 
 
 def _string(value: str) -> str | None:

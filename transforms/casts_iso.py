@@ -162,6 +162,8 @@ def dates_of_text(texts: pl.Series, zone: str | None) -> pl.Series:
     naive = matches(texts, f"{_DATE}(?:{_TIME})?")
     days = only(texts, naive).str.head(_DATE_LENGTH)
     found = pl.Series(days.to_arrow().cast(pa.date32()))
+    if naive.all(ignore_nulls=True):
+        return found
     aware = matches(texts, _DATE + _TIME + _OFFSET)
     if not aware.any():
         return found

@@ -158,7 +158,9 @@ def cast_json(series: pl.Series, wanted: Wanted) -> Cast:
         return refuse_all(series, pl.String(), "not_json")
     plain = only(series, ~series.str.contains(_DELICATE))
     if wanted.canonical:
-        return settle(series, only(plain, plain.str.count_matches(r"[\[{]") <= DEPTH), judge)
+        if (plain.str.len_bytes() > 2 * DEPTH).any():  # each level is opened and closed
+            plain = only(plain, plain.str.count_matches(r"[\[{]") <= DEPTH)
+        return settle(series, plain, judge)
     fast = [None if text is None else _plainly_good(text) for text in plain.to_list()]
     return settle(series, pl.Series(fast, dtype=pl.String), judge)
 

@@ -32,7 +32,7 @@ _TABLE = _crc_table()
 def key_texts(user_ids: pl.Series) -> pl.Series:
     """User ids (integers or texts) as they stand in keys: percent-encoded, so injective."""
     texts = user_ids.cast(pl.String)
-    if texts.str.contains(_UNRESERVED).all():
+    if user_ids.dtype.is_integer() or texts.str.contains(_UNRESERVED).all():
         return texts
     return pl.Series(
         texts.name,
@@ -54,8 +54,8 @@ def _crc(texts: pl.Series, before: bytes, after: bytes) -> NDArray[np.uint16]:
     for byte in before:
         crc = _step(crc, np.full(1, byte, dtype=np.uint8))
     lengths = texts.str.len_bytes().to_numpy().astype(np.int64)
-    data = np.frombuffer("".join(texts.to_list()).encode(), dtype=np.uint8)
-    offsets = np.concatenate(([0], np.cumsum(lengths)))[:-1]
+    data = np.frombuffer(texts.str.join("").item().encode(), dtype=np.uint8)
+    offsets = np.cumsum(lengths) - lengths
     for position in range(int(lengths.max(initial=0))):
         rows = np.flatnonzero(lengths > position)
         crc[rows] = _step(crc[rows], data[offsets[rows] + position])
