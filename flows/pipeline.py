@@ -29,7 +29,7 @@ from flows.checking import remove_strays
 from flows.extraction import Extracted
 from flows.groups import Group, groups_of, of_groups, total
 from flows.lineage import tell_lineage
-from flows.own_process import leave_nothing
+from flows.own_process import give_back, leave_nothing
 from flows.planning import Planned
 from flows.progress import Progress
 from flows.publishing import publish
@@ -214,6 +214,7 @@ def _extracted(
                 get_run_logger().warning("extraction %d starts again: %s", attempt, error)
                 continue
             snapshots.close()
+            give_back()  # 110 MB of 540 that the load would come on top of
             cleanup.push(this_attempt.pop_all())
             report.carry(ready.stale)
             return run
