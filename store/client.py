@@ -24,7 +24,7 @@ from store.sentinel import AsyncMembers, Members, SentinelUrl
 Client = redis.Redis
 """A client as ``client_of`` makes it."""
 
-# What the driver would look up in its package's metadata for every connection, in 3 ms.
+# What the driver would look up in its package's metadata for every connection, in milliseconds.
 _DRIVER = DriverInfo(lib_version=redis.__version__)
 
 # Everything else either weakens TLS or changes how replies look.
