@@ -14,7 +14,7 @@ import bcrypt
 
 from benchmarks.read.choosing import chosen
 from benchmarks.read.clients import Asked, Clients, clients
-from benchmarks.read.figures import SWEEP, Asking, Figures, rows
+from benchmarks.read.figures import SWEEP, Asking, Figures, by_turn, rows
 from benchmarks.read.first import first
 from benchmarks.read.ground import Ground
 from benchmarks.read.peers import fill_mongodb, fill_postgresql
@@ -114,7 +114,7 @@ class Play:
             jobs, turns = self._jobs(client, subjects, busy)
             work = self._begin(redis)
             with (
-                first({server, client.pid}) if load.first else nullcontext(),
+                first(server, client.pid) if load.first else nullcontext(),
                 client_of(self._ground.stack.urls["redis"]) as watcher,
                 Writes(watcher) as writes,
             ):
@@ -127,7 +127,7 @@ class Play:
                 if load.rates:
                     for rates in busy:
                         of_rate = [each for each in asked if each.job.rates == rates]
-                        self._found["by_rate"] += rows(of_rate, state, writes.span)
+                        self._found["by_rate"] += by_turn(of_rate, state, writes.span)
                     continue
                 if state == LOADING:
                     self._found["measured"] += rows(asked, "run", run)

@@ -82,7 +82,18 @@ def _rates(results: Found) -> Iterator[str]:
 
 
 def _by_rate(results: Found) -> Iterator[str]:
-    heads = ("question", "meanwhile", "asked per second", "p50", "p95", "p99", "p99.9", "requests")
+    heads = (
+        "question",
+        "meanwhile",
+        "asked per second",
+        "p50",
+        "p95",
+        "p99",
+        "p99.9",
+        "requests",
+        "p99 of the median turn",
+        "turns below 1 ms",
+    )
     yield from _head("While a load runs, by the rate of each of the three look-ups", heads)
     order = {name: place for place, name in enumerate(QUESTIONS)}
     for row in sorted(results["by_rate"], key=lambda row: order[row["question"]]):
@@ -93,6 +104,8 @@ def _by_rate(results: Found) -> Iterator[str]:
                 f"{row['rate']:,.0f}",
                 *(f"{row[name]:.2f}" for name in ("p50_ms", "p95_ms", "p99_ms", "p99_9_ms")),
                 f"{row['requests']:,}",
+                f"{row['turn_p99_ms']:.2f}" if row["turns"] else "",
+                f"{row['turns_held']} of {row['turns']}",
             )
     for state, held in results["holds_1_ms_loading"].items():
         told = ", ".join(f"{held[q]:,.0f} {ASKED[q]}" for q in QUESTIONS if q in held)

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.read.__main__ import bench
 from benchmarks.read.client import ANSWERED, UNANSWERED, Job, _asked
-from benchmarks.read.figures import SWEEP, figures_of, holding
+from benchmarks.read.clients import Asked
+from benchmarks.read.figures import SWEEP, by_turn, figures_of, holding
 from benchmarks.read.first import can_be_first
 from benchmarks.read.plan import SUBJECTS, Load, Plan
 from benchmarks.read.play import wrong_answers
@@ -87,6 +88,22 @@ def test_the_highest_rate_that_holds_while_a_load_runs() -> None:
         {**row("c", 10, 0), "requests": 0},
     ]
     assert holding(rows) == {"a": {"id": 20}, "b": {"id": 0}}
+
+
+def test_the_turns_of_a_rate_are_told_one_by_one() -> None:
+    def turn(start: int, *milliseconds: float) -> Asked:
+        notes = np.zeros((len(milliseconds), 5), dtype=np.int64)
+        notes[:, 1] = notes[:, 2] = start + np.arange(len(milliseconds))
+        notes[:, 3] = notes[:, 1] + np.array(milliseconds) * 1_000_000
+        job = Job("redis", "", "", {"id": 100.0}, 1, 1.0, "")
+        return Asked(job, notes[::-1], 0.0)
+
+    asked = [turn(5, 0.1, 0.9), turn(10, 80, 0.2), turn(20, 0.3), turn(29, 0.4, 50)]
+    (found,) = by_turn(asked, "loading", (6, 30))
+    assert (found["turns"], found["turns_held"], found["turn_p99_ms"]) == (2, 1, 40.15)
+    assert (found["requests"], found["p99_ms"]) == (5, 80)
+    (none,) = by_turn(asked, "loading", (90, 99))
+    assert (none["turns"], none["turns_held"], none["turn_p99_ms"]) == (0, 0, None)
 
 
 @pytest.fixture(scope="module")
