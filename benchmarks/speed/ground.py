@@ -72,6 +72,12 @@ class Ground:
         return self.stack.urls["redis"]
 
     @property
+    def redis_pid(self) -> int:
+        """The process of Redis."""
+        with self.client() as client:
+            return int(client.info("server")["process_id"])
+
+    @property
     def redis_cli(self) -> tuple[list[str], Mapping[str, str]]:
         """The command to which options can be added, and its environment."""
         server = self.stack.servers["redis"]
@@ -88,6 +94,12 @@ class Ground:
             # Not ASYNC: freeing in the background corrupts the heap of this RedisJSON.
             client.execute_command("FLUSHALL", "SYNC")
         bank.settle(self.postgresql, self.mongodb)
+
+    def redis_cpu_s(self) -> float:
+        """CPU seconds that Redis has used, to the microsecond."""
+        with self.client() as client:
+            told = client.info("cpu")
+            return float(told["used_cpu_user"] + told["used_cpu_sys"])
 
     def versions(self) -> dict[str, str]:
         """Of the servers."""

@@ -55,14 +55,15 @@ def documents(client: Client) -> Iterator[tuple[bytes, bytes]]:
         yield from zip(chunk, pipe.execute(), strict=True)
 
 
-def piped(ground: Ground, commands: Commands) -> float:
-    """Seconds for sending all of them to an empty Redis.
+def piped(ground: Ground, commands: Commands) -> tuple[float, float]:
+    """Seconds for sending all of them to an empty Redis, and its CPU seconds.
 
     Raises:
         SystemExit: Redis refused one.
     """
     program, environ = ground.redis_cli
     ground.empty()
+    before = ground.redis_cpu_s()
     with commands.path.open("rb") as file:
         started = time.monotonic()
         done = subprocess.run(
@@ -71,7 +72,7 @@ def piped(ground: Ground, commands: Commands) -> float:
         seconds = time.monotonic() - started
     if not told_all(done.stdout, commands.number):
         sys.exit(f"redis-cli --pipe: {done.stdout}{done.stderr}")
-    return seconds
+    return seconds, ground.redis_cpu_s() - before
 
 
 def told_all(out: str, number: int) -> bool:

@@ -73,8 +73,9 @@ class Play:
         name = f"round {number + 1} of {self._plan.repeats}"
         if LIMIT in self._plan.parts:
             self._say(f"{name}: the limit")
-            seconds = limit.piped(self._ground, commands)
-            yield LIMIT, {"seconds": round(seconds, 3), "rows": commands.number}
+            seconds, cpu = limit.piped(self._ground, commands)
+            figures = {"seconds": round(seconds, 3), "redis_cpu_s": round(cpu, 3)}
+            yield LIMIT, {**figures, "rows": commands.number}
         if OURS in self._plan.parts:
             yield from self._ours(name, number)
         for peer in self._plan.peers if number < self._plan.peer_repeats else ():

@@ -34,6 +34,7 @@ class Run:
         counts: users created, updated, unchanged …
         cpu_s: CPU seconds of all its processes.
         cpu_by_step: of these, by step.
+        redis_cpu_by_step: CPU seconds of Redis, likewise.
         peak_mb: the most memory (PSS) of all its processes together.
         prefect: what Prefect had to do with it: see ``prefect_cost``.
     """
@@ -44,6 +45,7 @@ class Run:
     counts: Mapping[str, int]
     cpu_s: float
     cpu_by_step: Mapping[str, float]
+    redis_cpu_by_step: Mapping[str, float]
     peak_mb: int
     prefect: Mapping[str, float]
 
@@ -55,18 +57,20 @@ def run(ground: Ground, memory_s: float = 0.5) -> Run:
         SystemExit: it failed; with its messages.
     """
     command = [sys.executable, "-m", "flows.command_line", "run", "--config", str(CONFIG), "--json"]
-    watch = Watch(ground.prefect.pid, memory_s)
+    watch = Watch({"prefect": ground.prefect.pid, "redis": ground.redis_pid}, memory_s)
     before, started = _children_cpu_s(), time.monotonic()
     report = _report(command, ground, watch)
     seconds, cpu = time.monotonic() - started, _children_cpu_s() - before
-    prefect = ground.prefect.last_run(watch.server_moments)
+    prefect = ground.prefect.last_run(watch.server_moments["prefect"])
+    began = prefect.pop("began")
     return Run(
         report["seconds"],
         round(seconds, 3),
         report["steps"],
         {name: report[name] for name in FIGURES},
         round(cpu, 3),
-        by_step(watch.moments, prefect.pop("began"), report["steps"]),
+        by_step(watch.moments, began, report["steps"]),
+        by_step(watch.server_moments["redis"], began, report["steps"]),
         round(watch.peak_kib / 1024),
         prefect,
     )

@@ -26,18 +26,21 @@ class Watch:
     """What was seen of a process tree.
 
     Attributes:
-        server: a process that works for it, but is none of them.
+        servers: processes that work for it, but are none of them, by name.
         memory_s: seconds between two looks at the memory, which cost some milliseconds each.
         peak_kib: the largest sum of proportional set sizes (PSS) of all processes.
         moments: CPU seconds used by and by.
-        server_moments: likewise, of the server.
+        server_moments: likewise, of each server.
     """
 
-    server: int
+    servers: Mapping[str, int]
     memory_s: float = 0.5
     peak_kib: int = 0
     moments: list[tuple[float, float]] = field(default_factory=list)
-    server_moments: list[tuple[float, float]] = field(default_factory=list)
+    server_moments: dict[str, list[tuple[float, float]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.server_moments = {name: [] for name in self.servers}
 
     def until_end(self, child: subprocess.Popen[bytes]) -> None:
         """Looks at it over and over until it ends."""
@@ -45,7 +48,8 @@ class Watch:
         while True:
             pids = tree(child.pid)
             self.moments.append((time.time(), cpu_s(pids)))
-            self.server_moments.append((time.time(), cpu_s([self.server])))
+            for name, server in self.servers.items():
+                self.server_moments[name].append((time.time(), cpu_s([server])))
             if time.monotonic() >= memory_due:
                 memory_due = time.monotonic() + self.memory_s
                 self.peak_kib = max(self.peak_kib, sum(map(_pss_kib, pids)))

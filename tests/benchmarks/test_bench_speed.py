@@ -44,6 +44,7 @@ def run_of(seconds: float, load: float = 1.0, peak: int = 300) -> dict[str, Any]
         "process_seconds": seconds + 2,
         "steps": {"extract": seconds - load, "load": load},
         "cpu_by_step": {"extract": 0.5, "load": 0.25},
+        "redis_cpu_by_step": {"extract": 0.0, "load": 0.75 * load},
         "cpu_s": 3.0,
         "peak_mb": peak,
         "prefect": {"server_cpu_above_idle_s": 0.2, "cores": 2},
@@ -54,7 +55,7 @@ def size_of(users: int, *fulls: float) -> dict[str, Any]:
     """A limit of 1,000 documents per second, and full runs of so many seconds."""
     rounds = [
         {
-            "limit": {"seconds": users / 1_000, "rows": users},
+            "limit": {"seconds": users / 1_000, "redis_cpu_s": 0.5, "rows": users},
             "full": run_of(full),
             "unchanged": run_of(full / 4),
             "changed": run_of(full / 2),
@@ -126,6 +127,10 @@ def test_the_table_has_ratios_first() -> None:
         "| 1,000 | whole run by the limit | 0.375 | 0.25 – 0.5 | ≥ 0.5 "
         "| 375 profiles/s | 250 – 500 |" in lines
     )
+    assert (
+        "| 1,000 | CPU of Redis in the load step by that at the limit | 1.5 | 1.5 – 1.5 |  "
+        "| 0.75 cores | 0.75 – 0.75 |" in lines
+    )
     assert "| 1,000 | whole run by dlt, flat rows | 5 | 5 – 5 | ≥ 4 | 100 /s | 100 – 100 |" in lines
     assert (
         "| 1,000 | time with 1 of 2 cores for all, by the full run | 1.5 | 1.5 – 1.5 |  | 3 s | 3 – 3 |"
@@ -149,12 +154,12 @@ def test_a_watch_sees_all_processes_below() -> None:
     code = (
         f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {below!r}])\n{busy}"
     )
-    watch = Watch(os.getpid(), memory_s=0.1)
+    watch = Watch({"this": os.getpid()}, memory_s=0.1)
     with subprocess.Popen([sys.executable, "-c", code]) as child:
         watch.until_end(child)
     assert held / 1024 < watch.peak_kib < 4 * held / 1024
     assert watch.moments[0][1] < 0.3 < watch.moments[-1][1]
-    assert watch.server_moments[-1][1] > 0
+    assert watch.server_moments["this"][-1][1] > 0
     assert watch.moments == sorted(watch.moments)
 
 
@@ -175,7 +180,7 @@ def test_profiles_are_compared_without_meta() -> None:
 
 
 def test_a_run_that_did_something_else_is_refused() -> None:
-    done = Run(1.0, 2.0, {}, {"created": 5, "checked": 4}, 1.0, {}, 1, {})
+    done = Run(1.0, 2.0, {}, {"created": 5, "checked": 4}, 1.0, {}, {}, 1, {})
     assert _as_expected(done, created=5) is done
     with pytest.raises(WrongError, match="checked"):
         _as_expected(done, created=5, checked=5)
@@ -233,13 +238,13 @@ def test_a_small_run_has_all_figures(size: dict[str, Any]) -> None:
     assert (told["unchanged"]["unchanged"], told["unchanged"]["bytes_written"]) == (60, 0)
     assert (told["changed"]["updated"], told["changed"]["unchanged"]) == (3, 57)
     full = found["full"]
-    assert full["cpu_by_step"].keys() == full["steps"].keys()
+    assert full["cpu_by_step"].keys() == full["redis_cpu_by_step"].keys() == full["steps"].keys()
     assert 0 < sum(full["cpu_by_step"].values()) < full["cpu_s"]
     assert full["seconds"] < full["process_seconds"]
     assert full["peak_mb"] > 50
     assert full["prefect"]["task_runs"] > 5
     assert headline([size]).keys() == RATIOS
-    assert table([size]).count("step ") == len(full["steps"]) + 1
+    assert table([size]).count("step ") == len(full["steps"]) + 2
 
 
 def test_the_command_is_told_without_the_place_of_its_file() -> None:
