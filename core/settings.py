@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         validation_alias="PREFETCH_BATCH_DOCUMENTS",
-        description="Documents in one fenced batch; readers wait for a batch to end. Default: 4 "
+        description="Documents in one fenced batch; readers wait for a batch to end. Default: 2 "
         "with a search index, else 16.",
     )
     document_bytes: int = Field(
