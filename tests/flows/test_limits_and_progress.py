@@ -14,7 +14,7 @@ from flows.run_context import limits_of
 
 @pytest.mark.parametrize(
     ("chosen", "indexed", "documents"),
-    [(None, False, 16), (None, True, 4), ("7", False, 7), ("7", True, 7)],
+    [(None, False, 16), (None, True, 2), ("7", False, 7), ("7", True, 7)],
 )
 def test_batches_are_smaller_with_a_search_index(
     monkeypatch: pytest.MonkeyPatch, chosen: str | None, indexed: bool, documents: int
