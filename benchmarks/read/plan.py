@@ -31,7 +31,7 @@ class Load:
     rates: tuple[float, ...] = ()
 
 
-RATES = (100.0, 250.0, 500.0, 1000.0, 1500.0)
+RATES = (100.0, 250.0, 500.0, 1000.0)
 IDLE, FIRST = "loading_idle", "loading_first"
 LOADS = (
     Load((REDIS,), LOADING),
