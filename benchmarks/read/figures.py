@@ -50,10 +50,14 @@ def rows(asked: Sequence[Asked], state: str, span: Span | None = None) -> Iterat
 
 
 def by_turn(asked: Sequence[Asked], state: str, span: Span) -> Iterator[Figures]:
-    """Likewise, with how often the p99 of one job by itself stayed below a millisecond.
+    """The figures of ``rows``, and in how many jobs the p99 by itself stayed below a millisecond.
 
     One stop of the machine decides the p99 of all jobs together: this tells what was between.
-    Only jobs that were due whole in this time count as turns.
+
+    Args:
+        asked: jobs with the same rates, each a turn.
+        state: what went on meanwhile.
+        span: only requests that were due in this time, and only turns that were so as a whole.
 
     Yields:
         Figures as of ``rows``, with ``turns``, ``turns_held`` and the median turn's ``turn_p99_ms``

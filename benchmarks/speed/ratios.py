@@ -38,6 +38,11 @@ def load_vs_limit(found: Found, users: int) -> float:
     return users / float(found["full"]["steps"]["load"]) / rate(found["limit"])
 
 
+def redis_vs_limit(found: Found, _users: int) -> float:
+    """The CPU of Redis in the load step by that at the limit."""
+    return float(found["full"]["redis_cpu_by_step"]["load"] / found["limit"]["redis_cpu_s"])
+
+
 def run_vs_limit(found: Found, users: int) -> float:
     """The whole run's rate by the limit's."""
     return run_rate(found, users) / rate(found["limit"])
@@ -76,6 +81,7 @@ def run_rate(found: Found, users: int) -> float:
 
 RATIOS: Mapping[str, tuple[Ratio, tuple[str, ...]]] = {
     "load_vs_limit": (load_vs_limit, ("limit", "full")),
+    "redis_cpu_load_vs_limit": (redis_vs_limit, ("limit", "full")),
     "run_vs_limit": (run_vs_limit, ("limit", "full")),
     **{f"run_vs_{peer}": (run_vs(peer), (peer, "full")) for peer in PEERS},
     "changed_5pct_vs_full": (time_vs_full("changed"), ("changed", "full")),

@@ -66,21 +66,14 @@ def _against(size: Found) -> Iterator[Row]:
         yield ("the limit: redis-cli --pipe", "1", "", "", *_absolute(limit, "documents/s"))
     load = _figures(size, ("full",), lambda each: users / each["full"]["steps"]["load"])
     yield from _ratio(size, "load_vs_limit", "load step by the limit", load, "profiles/s")
+    what = "CPU of Redis in the load step by that at the limit"
+    busy = _figures(size, ("full",), _redis_busy)
+    yield from _ratio(size, "redis_cpu_load_vs_limit", what, busy, "cores")
     whole = _figures(size, ("full",), lambda each: run_rate(each, users))
-    redis = _figures(size, ("limit", "full"), _redis_vs_limit)
-    if redis is not None:
-        busy = _figures(size, ("full",), _redis_busy)
-        assert busy is not None
-        what = "CPU of Redis in the load step by that at the limit"
-        yield (what, _short(redis.median), _span(redis), "", *_absolute(busy, "cores"))
     yield from _ratio(size, "run_vs_limit", "whole run by the limit", whole, "profiles/s")
     for peer in PEERS:
         theirs = _figures(size, (peer,), partial(_peers_rate, peer))
         yield from _ratio(size, f"run_vs_{peer}", f"whole run by {_PEERS[peer]}", theirs, "/s")
-
-
-def _redis_vs_limit(found: Found) -> float:
-    return float(found["full"]["redis_cpu_by_step"]["load"] / found["limit"]["redis_cpu_s"])
 
 
 def _redis_busy(found: Found) -> float:

@@ -27,6 +27,7 @@ from benchmarks.speed.watching import Watch, by_step, used_at
 
 RATIOS = {
     "load_vs_limit",
+    "redis_cpu_load_vs_limit",
     "run_vs_limit",
     "run_vs_script",
     "run_vs_feast",
