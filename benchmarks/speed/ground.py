@@ -72,12 +72,6 @@ class Ground:
         return self.stack.urls["redis"]
 
     @property
-    def redis_pid(self) -> int:
-        """The process of Redis."""
-        with self.client() as client:
-            return int(client.info("server")["process_id"])
-
-    @property
     def redis_cli(self) -> tuple[list[str], Mapping[str, str]]:
         """The command to which options can be added, and its environment."""
         server = self.stack.servers["redis"]

@@ -57,7 +57,8 @@ def run(ground: Ground, memory_s: float = 0.5) -> Run:
         SystemExit: it failed; with its messages.
     """
     command = [sys.executable, "-m", "flows.command_line", "run", "--config", str(CONFIG), "--json"]
-    watch = Watch({"prefect": ground.prefect.pid, "redis": ground.redis_pid}, memory_s)
+    redis = ground.stack.servers["redis"]
+    watch = Watch({"prefect": ground.prefect.pid, "redis": redis.pid}, memory_s)
     before, started = _children_cpu_s(), time.monotonic()
     report = _report(command, ground, watch)
     seconds, cpu = time.monotonic() - started, _children_cpu_s() - before
