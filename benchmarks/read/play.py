@@ -30,13 +30,13 @@ from benchmarks.read.server_side import (
 )
 from core.reading import Reading
 from store.client import Client, client_of
-from store.index import drop
+from store.index import drop, ensure
 from store.index_schema import IndexSchema
 from store.keys import Keys
 from store.passwords import Passwords
 from store.reader import Reader, reading_of
 
-SETTLE_S = 1.0
+SETTLE_S, SETTLED = 1.0, 0.001
 BCRYPT_COST = 12
 HASHES = 3
 REBUILDS = 5
@@ -59,7 +59,7 @@ class Play:
             empty = used_memory(redis)
             self._say("loading it for the first time")
             self._found["first_run"] = _told(ground.load_all())
-            full = used_memory(redis)
+            self._found["memory"] = _memory(redis, reading, empty)
             urls = {REDIS: url, **self._peers(redis, reading.index_prefix)}
             with Reader(url, reading) as reader:
                 sample = chosen(redis, reader, reading, urls["postgresql"])
@@ -69,7 +69,6 @@ class Play:
                 self._idle(client, redis)
                 self._loading(client, redis)
                 self._rebuilding(client, redis)
-            self._found["memory"] = self._memory(redis, reading, empty, full)
         self._found["hash_ms"] = hashes()
         return self._found
 
@@ -121,7 +120,9 @@ class Play:
                 started = time.monotonic_ns()
                 report = self._ground.load_all(partial(next, turns), load.sched_idle)
                 run = (started, time.monotonic_ns())
-            self._found.setdefault("runs", []).append(_told(report))
+            forks = redis.info("stats")["total_forks"]
+            run_of = {"state": state, "asked": subjects, "rates": load.rates, "forks": forks}
+            self._found.setdefault("runs", []).append({**run_of, **_told(report)})
             for subject in subjects:
                 asked = jobs[subject]
                 if load.rates:
@@ -179,19 +180,31 @@ class Play:
         if subject == REDIS:
             self._found["server"][state] = latencies(redis)
 
-    def _memory(self, redis: Client, reading: Reading, empty: int, full: int) -> dict[str, Any]:
-        sizes = index_sizes(redis, reading.index_name)
-        profiles = int(sizes["documents"])
-        drop(redis, Keys(reading.profile), IndexSchema(reading))
+
+def _memory(redis: Client, reading: Reading, empty: int) -> dict[str, Any]:
+    """What the profiles take with their index and, for a moment, without it."""
+    keys, schema = Keys(reading.profile), IndexSchema(reading)
+    sizes = index_sizes(redis, reading.index_name)
+    profiles, full = int(sizes["documents"]), _settled_memory(redis)
+    drop(redis, keys, schema)
+    bare = _settled_memory(redis)
+    ensure(redis, keys, schema)
+    return {
+        "profiles": profiles,
+        "bytes_per_profile": round((bare - empty) / profiles),
+        "bytes_per_profile_with_index": round((full - empty) / profiles),
+        "used_memory_mb": round(full / 1e6, 1),
+        "ft_info": sizes,
+    }
+
+
+def _settled_memory(redis: Client) -> int:
+    """Once no more is freed behind what was answered."""
+    last, now = 0, used_memory(redis)
+    while abs(now - last) > SETTLED * now:
         time.sleep(SETTLE_S)
-        bare = used_memory(redis)
-        return {
-            "profiles": profiles,
-            "bytes_per_profile": round((bare - empty) / profiles),
-            "bytes_per_profile_with_index": round((full - empty) / profiles),
-            "used_memory_mb": round(full / 1e6, 1),
-            "ft_info": sizes,
-        }
+        last, now = now, used_memory(redis)
+    return now
 
 
 def hashes() -> dict[str, float]:

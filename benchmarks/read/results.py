@@ -42,7 +42,17 @@ def p99_of(measured: Sequence[Found]) -> dict[str, Any]:
 
 def tables(results: Found) -> str:
     """All tables."""
-    parts = (_times, _rates, _by_rate, _held_rates, _connections, _server, _cores, _more)
+    parts = (
+        _times,
+        _rates,
+        _by_rate,
+        _held_rates,
+        _loads,
+        _connections,
+        _server,
+        _cores,
+        _more,
+    )
     return "\n\n".join("\n".join(part(results)) for part in parts)
 
 
@@ -114,6 +124,20 @@ def _held_rates(results: Found) -> Iterator[str]:
     yield from _head("The highest of these rates with a p99 below 1 ms, 0 for none", heads)
     for state, held in results["holds_1_ms_loading"].items():
         yield _row(STATES[state], *(f"{held.get(question, 0):,.0f}" for question in LOOK_UPS))
+
+
+def _loads(results: Found) -> Iterator[str]:
+    heads = ("load", "asked", "per second", "run, s", "load step, s", "forks of Redis")
+    yield from _head("The loads", heads)
+    for run in results["runs"]:
+        yield _row(
+            STATES[run["state"]],
+            ", ".join(NAMES[subject] for subject in run["asked"]),
+            ", ".join(f"{rate:,.0f}" for rate in run["rates"]) or "as above",
+            f"{run['seconds']:.1f}",
+            f"{run['steps']['load']:.1f}",
+            run["forks"],
+        )
 
 
 def _connections(results: Found) -> Iterator[str]:

@@ -158,6 +158,7 @@ def test_its_values_are_sane(results: dict[str, Any]) -> None:
 def test_a_load_wrote_every_profile_anew(results: dict[str, Any]) -> None:
     for run in results["runs"]:
         assert run["users"] == run["updated"] == results["profiles"]
+    assert [run["state"] for run in results["runs"]] == ["loading", "loading_first"]
 
 
 def test_rates_during_a_load_are_told_apart(results: dict[str, Any]) -> None:
