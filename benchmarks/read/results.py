@@ -41,18 +41,9 @@ def p99_of(measured: Sequence[Found]) -> dict[str, Any]:
 
 
 def tables(results: Found) -> str:
-    """All tables."""
-    parts = (
-        _times,
-        _rates,
-        _by_rate,
-        _held_rates,
-        _loads,
-        _connections,
-        _server,
-        _cores,
-        _more,
-    )
+    """All tables that have something to tell."""
+    rates = (_by_rate, _held_rates) if results["by_rate"] else ()
+    parts = (_times, _rates, *rates, _loads, _connections, _server, _cores, _more)
     return "\n\n".join("\n".join(part(results)) for part in parts)
 
 
