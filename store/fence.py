@@ -85,6 +85,7 @@ def take(
         except Restarted:
             raise
         except TargetUnavailable:
+            wire.drop()  # after a damaged reply the next ones may be those of other questions
             if not wait.again():
                 raise
             continue
@@ -110,6 +111,7 @@ def release(wire: Wire, fence: Fence, *, complete: bool) -> None:
         except Restarted:
             raise
         except TargetUnavailable:
+            wire.drop()
             if not wait.again():
                 raise
 
@@ -154,7 +156,7 @@ def _try(wire: Wire, fence: Fence) -> bytes | None:
         ("GET", keys.floor(bucket)),
         ("GET", keys.epoch),
     )
-    _refuse(fence, int(floor or 0), int(counter or 0))
+    _refuse(fence, number_of(keys.floor(bucket), floor), number_of(keys.epoch, counter))
     if holder is not None and holder in (alive, fence.value):
         wire.ask("UNWATCH")
         return bytes(holder)
@@ -171,7 +173,7 @@ def _release(wire: Wire, fence: Fence, complete: bool, unsure: bool) -> None:
         ("GET", fence.key),
         ("GET", keys.floor(bucket)),
     )
-    floor = int(found or 0)
+    floor = number_of(keys.floor(bucket), found)
     if holder != fence.value:
         wire.ask("UNWATCH")
         if unsure and holder is None and (floor == fence.epoch or not complete):
@@ -180,7 +182,11 @@ def _release(wire: Wire, fence: Fence, complete: bool, unsure: bool) -> None:
     commands: list[tuple[bytes | str | int, ...]] = [("MULTI",)]
     if complete and fence.epoch >= floor:
         commands.append(("SET", keys.floor(bucket), fence.epoch))
-        old = [user for user, epoch in marks_of(marks).items() if epoch <= fence.epoch]
+        old = [
+            user
+            for user, epoch in marks_of(keys.removed(bucket), marks).items()
+            if epoch <= fence.epoch
+        ]
         for start in range(0, len(old), MARKS_AT_ONCE):
             chunk = old[start : start + MARKS_AT_ONCE]
             commands.append(("HDEL", keys.removed(bucket), *chunk))
@@ -189,9 +195,35 @@ def _release(wire: Wire, fence: Fence, complete: bool, unsure: bool) -> None:
         raise fence.lost(wire.ask("GET", fence.key))
 
 
-def marks_of(reply: list[bytes]) -> dict[bytes, int]:
-    """Removal marks (user id in UTF-8 → epoch) from the reply to HGETALL."""
-    return dict(zip(reply[::2], map(int, reply[1::2]), strict=True))
+def marks_of(key: bytes, reply: list[bytes]) -> dict[bytes, int]:
+    """Removal marks (user id in UTF-8 → epoch) from the reply to HGETALL.
+
+    Raises:
+        TargetUnavailable: they make no sense.
+    """
+    try:
+        return dict(zip(reply[::2], map(int, reply[1::2]), strict=True))
+    except (TypeError, ValueError):
+        raise _damaged(key) from None
+
+
+def number_of(key: bytes, reply: bytes | None) -> int:
+    """The number that a key holds; 0 where there is no such key.
+
+    Raises:
+        TargetUnavailable: it is no number.
+    """
+    try:
+        return int(reply or 0)
+    except (TypeError, ValueError):
+        raise _damaged(key) from None
+
+
+def _damaged(key: bytes) -> TargetUnavailable:
+    return TargetUnavailable(
+        f"what Redis says of {key.decode()} is no number: it was damaged on its way, and another "
+        "run succeeds; or it is stored so: set it to the present epoch, or restore Redis"
+    )
 
 
 def _refuse(fence: Fence, floor: int, counter: int) -> None:

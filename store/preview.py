@@ -68,7 +68,7 @@ class BucketPreview:
             TargetError: Redis can't be read.
         """
         marks_key = self._keys.removed(documents.bucket)
-        marks = marks_of(*self._control.look_up(("HGETALL", marks_key)))
+        marks = marks_of(marks_key, *self._control.look_up(("HGETALL", marks_key)))
         persist = may_expire(self._control, self._keys)
         planner = Planner(Sealer(schema_version, epoch, stale), marks_key, False, rewrite, persist)
         looker = Looker(self._looking, self._control, marks, lambda: None)

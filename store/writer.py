@@ -15,7 +15,7 @@ from store.client import Timeouts
 from store.epoch import refuse_lost_counter
 from store.expiry import may_expire
 from store.facts import Server
-from store.fence import ALIVE_S, WAIT_S, Fence, confirm, marks_of, release, take
+from store.fence import ALIVE_S, WAIT_S, Fence, confirm, marks_of, number_of, release, take
 from store.keys import Keys
 from store.lanes import Lane, Lanes, Write
 from store.load import Load
@@ -143,7 +143,8 @@ class BucketWriter:
         return Planner(sealer, marks_key, this.raise_epoch, rewrite, persist)
 
     def _load(self, fence: Fence, lanes: Lanes, planner: Planner) -> Load:
-        marks = marks_of(*self._control.look_up(("HGETALL", self._keys.removed(fence.bucket))))
+        marks_key = self._keys.removed(fence.bucket)
+        marks = marks_of(marks_key, *self._control.look_up(("HGETALL", marks_key)))
         looker = Looker(self._looking, self._control, marks, lanes.keep_alive)
         return Load(self._keys, fence.bucket, planner, looker, self._control)
 
@@ -155,7 +156,7 @@ class BucketWriter:
         lanes.finish()
         if planner.highest > planner.sealer.epoch:
             [counter] = self._control.look_up(("GET", self._keys.epoch))
-            refuse_lost_counter(self._keys, int(counter or 0), planner.highest)
+            refuse_lost_counter(self._keys, number_of(self._keys.epoch, counter), planner.highest)
 
     @contextmanager
     def _fenced(self, bucket: int, this: Pass) -> Iterator[tuple[Fence, Lanes]]:

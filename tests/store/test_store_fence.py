@@ -69,6 +69,41 @@ def test_an_attempt_does_not_take_its_own_runs_living_fence(bank, wire) -> None:
         taken(wire, bank, epoch)
 
 
+def test_numbers_that_make_no_sense_are_told_with_their_key(bank, wire) -> None:
+    bank.client.set(bank.keys.floor(0), "1x")
+    with pytest.raises(TargetUnavailable, match=r":floor:0 is no number.*present epoch"):
+        taken(wire, bank)
+    bank.client.delete(bank.keys.floor(0))
+    fence = taken(wire, bank)
+    bank.client.hset(bank.keys.removed(0), "somebody", "t")
+    with pytest.raises(TargetUnavailable, match=r":removed:0 is no number") as told:
+        release(wire, fence, complete=True)
+    assert "somebody" not in str(told.value)
+    bank.client.hset(bank.keys.removed(0), "somebody", fence.epoch)
+    release(wire, fence, complete=True)
+    assert not bank.client.exists(bank.keys.fence(0), bank.keys.removed(0))
+
+
+@pytest.mark.parametrize("damaged", [4, [b"a"], [b"a", b"t"]])
+def test_after_a_damaged_reply_another_connection_asks_again(
+    bank, wire, monkeypatch, damaged
+) -> None:
+    fence = taken(wire, bank)
+    bank.client.hset(bank.keys.removed(0), "a", fence.epoch)
+    answers, clients, asked = wire.answers, bank.client.client_list(), []
+
+    def damaged_once(number, command):
+        replies = answers(number, command)
+        asked.append(command)
+        return [replies[0], damaged, *replies[2:]] if len(asked) == 1 else replies
+
+    monkeypatch.setattr(wire, "answers", damaged_once)
+    release(wire, fence, complete=True)
+    assert not bank.client.exists(bank.keys.fence(0), bank.keys.removed(0))
+    before, after = ({c["id"] for c in told} for told in (clients, bank.client.client_list()))
+    assert len(before - after) == len(after - before) == 1
+
+
 def test_the_floor_stops_older_runs_but_not_a_repetition(bank, wire) -> None:
     old, new = bank.draw(), bank.draw()
     release(wire, taken(wire, bank, new), complete=True)
